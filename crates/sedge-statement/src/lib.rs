@@ -1,0 +1,64 @@
+//! The vocabulary of Sedge: what nodes, operators and authorities can say, and how it is signed.
+//!
+//! Everything that crosses from one node to another in words rather than in weights is a type of this
+//! crate: ids, certificates, manifests, deployments, controls, profiles, reports, probes and tickets.
+//! Each has one canonical encoding ([`codec`]), held by golden bytes in `tests/golden.rs`, so that a digest
+//! names the same thing on every node and for years.
+//!
+//! This crate is *not* a protocol, a store or a policy. It reads no clock, no file and no random source:
+//! time and key material are arguments.
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may unwrap"))]
+
+pub mod codec;
+
+mod bytesize;
+mod cell;
+mod certificate;
+mod control;
+mod deployment;
+mod document;
+mod genesis;
+mod id;
+mod key;
+mod manifest;
+mod name;
+mod object;
+mod probe;
+mod profile;
+mod report;
+mod selector;
+mod tensor;
+mod ticket;
+mod time;
+
+pub use bytesize::ByteSize;
+pub use cell::{CellPath, CellPathError, CellPattern};
+pub use certificate::{Certificate, Frontier, Role};
+pub use control::{Control, ControlAction};
+pub use deployment::{
+    Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError,
+    WaveSize, WaveSizeError,
+};
+pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
+pub use genesis::{Genesis, GenesisError};
+pub use id::{
+    Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, Sha256,
+};
+pub use key::{SecretKey, Signature, VerifyError};
+pub use manifest::{
+    HardwareRequirements, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType, OnnxFacts,
+    Quantization, Release, UnknownWord, Variant,
+};
+pub use name::{
+    Architecture, FileName, HardwareClass, LabelKey, LabelValue, MeshName, ModelId, ModelRef, NameError,
+    NodeName, SlotName, VariantName, Version,
+};
+pub use object::{Object, ObjectBody, ObjectError, ObjectKind};
+pub use probe::{Mismatch, Probe, ProbeError, Tolerance};
+pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
+pub use report::{GateReport, SlotReport, SlotState};
+pub use selector::{Selector, SelectorError, Term};
+pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};
+pub use ticket::{Ticket, TicketError, TicketSecret};
+pub use time::Timestamp;

@@ -1,0 +1,101 @@
+//! Tickets: an invitation that its issuer redeems once.
+//!
+//! Layout of the text: `sedge` then lower-case base32 without padding of `version 1 (1 byte) ‖ postcard(Ticket) ‖ the first 4 bytes of
+//! BLAKE3 of what stands before`. The check bytes catch a mistyped character; they prove nothing.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use serde::{Deserialize, Serialize};
+
+use crate::{MeshId, MeshName, NodeId, Timestamp, codec};
+
+const PREFIX: &str = "sedge";
+const VERSION: u8 = 1;
+const MAX_TEXT: usize = 2048;
+
+/// The one-time secret of a ticket. Its issuer keeps only a digest of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TicketSecret([u8; 16]);
+
+impl TicketSecret {
+    /// Wraps 16 random bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// What the issuer keeps, and compares.
+    pub fn digest(&self) -> [u8; 32] {
+        blake3::derive_key("sedge ticket secret 1", &self.0)
+    }
+}
+
+impl fmt::Debug for TicketSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TicketSecret({}…)", HEXLOWER.encode(&self.digest()[..2]))
+    }
+}
+
+/// An invitation into a mesh. Roles, cell and labels stay with the issuer, so a ticket cannot be edited into more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The mesh.
+    pub mesh: MeshId,
+    /// Its name, for people.
+    pub mesh_name: MeshName,
+    /// The node that redeems it.
+    pub issuer: NodeId,
+    /// Where that node listens.
+    pub addresses: Vec<SocketAddr>,
+    /// The secret.
+    pub secret: TicketSecret,
+    /// Not redeemed from then on.
+    pub expires: Timestamp,
+}
+
+/// Why text is not a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TicketError {
+    /// Tickets begin with `sedge`; copy the whole line that `sedge invite` printed.
+    #[error("does not look like a ticket")]
+    NotATicket,
+    /// A character was lost or changed; copy it again.
+    #[error("is damaged")]
+    Damaged,
+    /// Made by a newer Sedge; update this one.
+    #[error("has version {0}, which this program does not know")]
+    Newer(u8),
+}
+
+impl fmt::Display for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = vec![VERSION];
+        bytes.extend(codec::encode(self));
+        let check = blake3::hash(&bytes);
+        bytes.extend(&check.as_bytes()[..4]);
+        write!(f, "{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+    }
+}
+
+impl FromStr for Ticket {
+    type Err = TicketError;
+    fn from_str(text: &str) -> Result<Self, TicketError> {
+        let text = text.trim();
+        let body = text.strip_prefix(PREFIX).filter(|b| b.len() <= MAX_TEXT).ok_or(TicketError::NotATicket)?;
+        let bytes =
+            BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map_err(|_| TicketError::NotATicket)?;
+        let (rest, check) = bytes.split_last_chunk::<4>().ok_or(TicketError::NotATicket)?;
+        if blake3::hash(rest).as_bytes()[..4] != check[..] {
+            return Err(TicketError::Damaged);
+        }
+        match rest.split_first() {
+            Some((&VERSION, ticket)) => codec::decode(ticket, MAX_TEXT).map_err(|_| TicketError::Damaged),
+            Some((&version, _)) => Err(TicketError::Newer(version)),
+            None => Err(TicketError::NotATicket),
+        }
+    }
+}
