@@ -8,8 +8,6 @@
 //! This crate is *not* a protocol, a store or a policy. It reads no clock, no file and no random source:
 //! time and key material are arguments.
 
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may unwrap"))]
-
 pub mod codec;
 
 mod bytesize;
@@ -37,22 +35,20 @@ pub use cell::{CellPath, CellPathError, CellPattern};
 pub use certificate::{Certificate, Frontier, Role};
 pub use control::{Control, ControlAction};
 pub use deployment::{
-    Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError,
-    WaveSize, WaveSizeError,
+    Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError, WaveSize,
+    WaveSizeError,
 };
 pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
 pub use genesis::{Genesis, GenesisError};
-pub use id::{
-    Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, Sha256,
-};
+pub use id::{Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, Sha256};
 pub use key::{SecretKey, Signature, VerifyError};
 pub use manifest::{
     HardwareRequirements, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType, OnnxFacts,
     Quantization, Release, UnknownWord, Variant,
 };
 pub use name::{
-    Architecture, FileName, HardwareClass, LabelKey, LabelValue, MeshName, ModelId, ModelRef, NameError,
-    NodeName, SlotName, VariantName, Version,
+    Architecture, FileName, HardwareClass, LabelKey, LabelValue, MeshName, ModelId, ModelRef, NameError, NodeName,
+    SlotName, VariantName, Version,
 };
 pub use object::{Object, ObjectBody, ObjectError, ObjectKind};
 pub use probe::{Mismatch, Probe, ProbeError, Tolerance};

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, CodecError};
 use crate::id::digest_in;
 use crate::{
-    Architecture, Blake3, ByteSize, FileName, Generation, ModelId, ReleaseId, Sha256, TensorSpec, Timestamp, VariantName,
-    Version,
+    Architecture, Blake3, ByteSize, FileName, Generation, ModelId, ReleaseId, Sha256, TensorSpec, Timestamp,
+    VariantName, Version,
 };
 
 /// Why a word is not one of a fixed list.

@@ -162,7 +162,8 @@ impl Probe {
 
     fn to_json(&self) -> Value {
         let tensors = |list: &[Tensor]| list.iter().map(Tensor::to_json).collect::<Vec<_>>();
-        let tolerance = json!({"absolute_micros": self.tolerance.absolute_micros, "relative_ppm": self.tolerance.relative_ppm});
+        let tolerance =
+            json!({"absolute_micros": self.tolerance.absolute_micros, "relative_ppm": self.tolerance.relative_ppm});
         let mut json = json!({"name": self.name, "inputs": tensors(&self.inputs), "tolerance": tolerance});
         if !self.outputs.is_empty() {
             json["outputs"] = Value::from(tensors(&self.outputs));

@@ -78,10 +78,11 @@ impl fmt::Display for Datatype {
 impl FromStr for Datatype {
     type Err = UnknownWord;
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        Self::ALL.iter().find(|(_, word, _)| *word == text).map(|(t, ..)| *t).ok_or(UnknownWord {
-            what: "datatype",
-            known: "BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64",
-        })
+        Self::ALL
+            .iter()
+            .find(|(_, word, _)| *word == text)
+            .map(|(t, ..)| *t)
+            .ok_or(UnknownWord { what: "datatype", known: "BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64" })
     }
 }
 
@@ -222,8 +223,7 @@ impl Tensor {
             .parse()
             .map_err(|source| TensorError::Datatype { name: name.clone(), source })?;
         let shape = json.get("shape").and_then(Value::as_array).ok_or_else(|| missing("shape"))?;
-        let shape: Vec<u64> =
-            shape.iter().map(Value::as_u64).collect::<Option<_>>().ok_or_else(|| missing("shape"))?;
+        let shape: Vec<u64> = shape.iter().map(Value::as_u64).collect::<Option<_>>().ok_or_else(|| missing("shape"))?;
         let Some(wanted) = Self::elements(&shape, datatype) else { return Err(TensorError::TooLarge { name }) };
         let mut flat = Vec::new();
         flatten(json.get("data").ok_or_else(|| missing("data"))?, &mut flat);
@@ -232,15 +232,19 @@ impl Tensor {
         }
         let mut data = Vec::with_capacity(flat.len());
         for (at, value) in flat.into_iter().enumerate() {
-            push_element(datatype, value, &mut data)
-                .ok_or_else(|| TensorError::Element { name: name.clone(), at, datatype })?;
+            push_element(datatype, value, &mut data).ok_or_else(|| TensorError::Element {
+                name: name.clone(),
+                at,
+                datatype,
+            })?;
         }
         Ok(Self { name, datatype, shape, data })
     }
 
     /// The protocol's JSON, `data` flat. Floats that JSON lacks (NaN, infinities) become `null`.
     pub fn to_json(&self) -> Value {
-        let data: Vec<Value> = self.data.chunks_exact(width(self.datatype)).map(|b| element(self.datatype, b)).collect();
+        let data: Vec<Value> =
+            self.data.chunks_exact(width(self.datatype)).map(|b| element(self.datatype, b)).collect();
         serde_json::json!({"name": self.name, "shape": self.shape, "datatype": self.datatype.word(), "data": data})
     }
 

@@ -86,8 +86,7 @@ impl FromStr for Ticket {
     fn from_str(text: &str) -> Result<Self, TicketError> {
         let text = text.trim();
         let body = text.strip_prefix(PREFIX).filter(|b| b.len() <= MAX_TEXT).ok_or(TicketError::NotATicket)?;
-        let bytes =
-            BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map_err(|_| TicketError::NotATicket)?;
+        let bytes = BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map_err(|_| TicketError::NotATicket)?;
         let (rest, check) = bytes.split_last_chunk::<4>().ok_or(TicketError::NotATicket)?;
         if blake3::hash(rest).as_bytes()[..4] != check[..] {
             return Err(TicketError::Damaged);

@@ -1,0 +1,217 @@
+//! Golden bytes: the encodings and ids of one example of every statement. A change here breaks every mesh that exists;
+//! make a new version of the statement instead. `SEDGE_BLESS=1` rewrites the file for a statement that is new.
+
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use sedge_statement::*;
+
+fn key(n: u8) -> SecretKey {
+    SecretKey::from_bytes(&[n; 32])
+}
+
+fn file(name: &str, n: u8) -> ModelFile {
+    ModelFile {
+        name: name.parse().unwrap(),
+        size: ByteSize(3452),
+        sha256: Sha256::from_bytes([n; 32]),
+        blake3: Blake3::from_bytes([n + 1; 32]),
+    }
+}
+
+fn genesis() -> Genesis {
+    Genesis {
+        name: "acme".parse().unwrap(),
+        roots: BTreeSet::from([key(1).node_id()]),
+        threshold: 1,
+        nonce: [9; 16],
+        created_at: Timestamp::from_millis(1_790_000_000_000),
+    }
+}
+
+fn certificate() -> Certificate {
+    Certificate {
+        subject: key(2).node_id(),
+        name: "robot-1".parse().unwrap(),
+        roles: BTreeSet::from([Role::Device, Role::Deploy]),
+        cell: "acme/plant-7".parse().unwrap(),
+        labels: BTreeMap::from([("site".parse().unwrap(), "oslo".parse().unwrap())]),
+        architecture: "x86_64".parse().unwrap(),
+        class: "x86-64".parse().unwrap(),
+        issuer: key(1).node_id(),
+        serial: 2,
+        revision: 1,
+        not_before: Timestamp::from_millis(1_790_000_000_000),
+        not_after: None,
+    }
+}
+
+fn release() -> Release {
+    let spec = |name: &str, word: &str| TensorSpec {
+        name: name.into(),
+        datatype: word.into(),
+        shape: vec![Dim::Named("N".into()), Dim::Fixed(64), Dim::Unknown],
+    };
+    let facts = OnnxFacts {
+        ir_version: 8,
+        opsets: BTreeMap::from([(String::new(), 17)]),
+        producer: "sedge".into(),
+        inputs: vec![spec("image", "FP32")],
+        outputs: vec![spec("label", "INT64")],
+        parameters: 650,
+        weight_bytes: ByteSize(2604),
+    };
+    let variant = Variant {
+        name: "onnx-f32".parse().unwrap(),
+        format: ModelFormat::Onnx,
+        quantization: Quantization::F32,
+        files: vec![file("digits-1.0.0.onnx", 3)],
+        requirements: HardwareRequirements { memory: ByteSize::mib(1), architectures: BTreeSet::new() },
+        facts: ModelFacts::Onnx(facts),
+    };
+    let manifest = Manifest {
+        id: "digits".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        model_type: ModelType::Classifier,
+        license: "CC-BY-4.0".into(),
+        source: "scikit-learn".into(),
+        variants: vec![variant],
+        probes: Some(file("probes.json", 5)),
+        metadata: BTreeMap::from([("accuracy".into(), "0.8222".into())]),
+    };
+    Release {
+        manifest,
+        generation: Generation { epoch: 0, n: 1 },
+        published_at: Timestamp::from_millis(1_790_000_001_000),
+    }
+}
+
+fn deployment() -> Deployment {
+    Deployment {
+        command: uuid::Uuid::from_u128(7),
+        release: release().id(),
+        slot: "digits".parse().unwrap(),
+        selector: "cell=acme/**,label.site=oslo,arch=x86_64,class=x86-64,node=robot-1".parse().unwrap(),
+        frontier: Frontier(BTreeMap::from([(key(1).node_id(), 3)])),
+        generation: Generation { epoch: 0, n: 4 },
+        action: Action::Activate,
+        downgrade: Downgrade::Refuse,
+        priority: Priority::default(),
+        waves: vec![WaveSize::Count(1)],
+        gate: GatePolicy { quorum: Percent::try_from(80).unwrap(), max_failed: 1, soak: Duration::from_secs(5) },
+        probation: Duration::from_secs(10),
+        deadline: Timestamp::from_millis(1_790_000_900_000),
+        start_by: Some(Timestamp::from_millis(1_790_000_800_000)),
+        created_at: Timestamp::from_millis(1_790_000_002_000),
+    }
+}
+
+fn head() -> SignedHead {
+    let doc = DocId {
+        author: key(2).node_id(),
+        kind: DocKind::Node,
+        scope: Scope::Cell("acme/plant-7".parse().unwrap()),
+        epoch: 1,
+    };
+    let mesh = MeshId::from_bytes([8; 32]);
+    SignedHead::sign(&key(2), mesh, doc, 3, ChangeHash::from_bytes([6; 32]), Timestamp::from_millis(1_790_000_003_000))
+}
+
+fn profile() -> Profile {
+    Profile {
+        architecture: "x86_64".parse().unwrap(),
+        os: "linux 6.1".into(),
+        cpu: "a processor".into(),
+        cores: 2,
+        memory: vec![MemoryPool {
+            name: "system".into(),
+            total: ByteSize::mib(8192),
+            allocatable: ByteSize::mib(7168),
+        }],
+        accelerators: vec![Accelerator { name: "Orin".into(), pool: "system".into() }],
+        disk: ByteSize::mib(65536),
+        runtimes: vec![RuntimeFact {
+            backend: "tract".into(),
+            version: "0.23.9".into(),
+            providers: vec!["cpu".into()],
+        }],
+    }
+}
+
+fn control() -> Control {
+    Control {
+        rollout: deployment().id(),
+        action: ControlAction::Pause,
+        count: 1,
+        reason: "wait for the shift to end".into(),
+        at: Timestamp::from_millis(1_790_000_004_000),
+    }
+}
+
+fn ticket() -> Ticket {
+    Ticket {
+        mesh: MeshId::from_bytes([8; 32]),
+        mesh_name: "acme".parse().unwrap(),
+        issuer: key(1).node_id(),
+        addresses: vec!["127.0.0.1:4711".parse().unwrap(), "[::1]:4711".parse().unwrap()],
+        secret: TicketSecret::from_bytes([4; 16]),
+        expires: Timestamp::from_millis(1_790_003_600_000),
+    }
+}
+
+fn book() -> String {
+    let mut book = String::new();
+    let mut line = |name: &str, value: String| writeln!(book, "{name} {value}").unwrap();
+    let hex = |bytes: Vec<u8>| HEXLOWER.encode(&bytes);
+    let (object, mesh) = genesis().sign(&key(1));
+    line("genesis", hex(object.to_bytes()));
+    line("genesis-mesh", mesh.to_string());
+    let object = Object::sign(&key(1), mesh, &certificate());
+    line("certificate", hex(object.to_bytes()));
+    line("certificate-id", object.id().to_string());
+    line("release", hex(release().to_bytes()));
+    line("release-id", release().id().to_string());
+    line("deployment", hex(deployment().to_bytes()));
+    line("deployment-id", deployment().id().to_string());
+    line("control", hex(control().to_bytes()));
+    line("signed-head", hex(codec::encode(&head())));
+    line("profile", hex(codec::encode(&profile())));
+    line("ticket", ticket().to_string());
+    line("sha256-of-abc", Sha256::of(b"abc").to_string());
+    line("blake3-of-abc", Blake3::of(b"abc").to_string());
+    book
+}
+
+#[test]
+fn every_encoding_is_the_one_of_the_book() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden.txt");
+    if std::env::var_os("SEDGE_BLESS").is_some() {
+        std::fs::write(&path, book()).unwrap();
+    }
+    assert_eq!(book(), std::fs::read_to_string(&path).unwrap());
+}
+
+#[test]
+fn what_was_encoded_reads_back_equal() {
+    let (object, mesh) = genesis().sign(&key(1));
+    assert_eq!(Genesis::open(&object.to_bytes(), mesh).unwrap(), genesis());
+    let object = Object::sign(&key(1), mesh, &certificate());
+    assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Certificate>().unwrap(), certificate());
+    assert_eq!(Release::from_bytes(&release().to_bytes()).unwrap(), release());
+    assert_eq!(Deployment::from_bytes(&deployment().to_bytes()).unwrap(), deployment());
+    assert_eq!(Control::from_bytes(&control().to_bytes()).unwrap(), control());
+    assert_eq!(ticket().to_string().parse::<Ticket>().unwrap(), ticket());
+    let bytes = codec::encode(&head());
+    let read: SignedHead = codec::decode(&bytes, 1024).unwrap();
+    read.verify(MeshId::from_bytes([8; 32])).unwrap();
+    // The same types through JSON, as the control socket carries them.
+    let json = serde_json::to_string(&deployment()).unwrap();
+    assert_eq!(serde_json::from_str::<Deployment>(&json).unwrap(), deployment());
+    let json = serde_json::to_string(&release()).unwrap();
+    assert_eq!(serde_json::from_str::<Release>(&json).unwrap(), release());
+}
