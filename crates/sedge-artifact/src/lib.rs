@@ -8,10 +8,7 @@
 //!
 //! The crate is pure: no files, no clock, no environment, no randomness. It knows nothing of manifests or of
 //! hardware; the agent turns a header into those.
-#![cfg_attr(
-    test,
-    expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")
-)]
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may stop at the first surprise"))]
 
 pub mod onnx;
 mod sniff;

@@ -111,7 +111,7 @@ const MAGICS: &[(&[u8], Sniffed)] = &[
 
 /// Tells what kind of file `bytes` seems to be.
 ///
-/// Looks at no more than the first [`TEXT_WINDOW`] bytes and never fails.
+/// Looks at no more than the first few hundred bytes and never fails.
 pub fn sniff(bytes: &[u8]) -> Sniffed {
     if bytes.is_empty() {
         return Sniffed::Empty;
@@ -166,30 +166,20 @@ fn text_kind(bytes: &[u8]) -> Option<Sniffed> {
     let valid = match std::str::from_utf8(window) {
         Ok(text) => text,
         // The window may end inside a character.
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&window[..error.valid_up_to()]).ok()?
-        }
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&window[..error.valid_up_to()]).ok()?,
         Err(_) => return None,
     };
-    if valid.is_empty()
-        || valid
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0c'))
-    {
+    if valid.is_empty() || valid.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0c')) {
         return None;
     }
-    let start = valid
-        .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
-        .to_ascii_lowercase();
-    Some(
-        if start.starts_with("version https://git-lfs.github.com/spec/") {
-            Sniffed::GitLfsPointer
-        } else if start.starts_with("<!doctype html") || start.starts_with("<html") {
-            Sniffed::Html
-        } else {
-            Sniffed::Text
-        },
-    )
+    let start = valid.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
+    Some(if start.starts_with("version https://git-lfs.github.com/spec/") {
+        Sniffed::GitLfsPointer
+    } else if start.starts_with("<!doctype html") || start.starts_with("<html") {
+        Sniffed::Html
+    } else {
+        Sniffed::Text
+    })
 }
 
 /// Whether the first tag is one of a `ModelProto`'s, with the wire type that field has.

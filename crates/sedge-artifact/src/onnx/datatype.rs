@@ -117,11 +117,7 @@ impl DataType {
             Self::Int4 | Self::Uint4 | Self::Fp4E2m1 => 4,
             Self::Fp6E2m3 | Self::Fp6E3m2 => 6,
             Self::Int8 | Self::Uint8 | Self::Bool => 8,
-            Self::Fp8E4m3fn
-            | Self::Fp8E4m3fnuz
-            | Self::Fp8E5m2
-            | Self::Fp8E5m2fnuz
-            | Self::Fp8E8m0 => 8,
+            Self::Fp8E4m3fn | Self::Fp8E4m3fnuz | Self::Fp8E5m2 | Self::Fp8E5m2fnuz | Self::Fp8E8m0 => 8,
             Self::Fp16 | Self::Bf16 | Self::Int16 | Self::Uint16 => 16,
             Self::Fp32 | Self::Int32 | Self::Uint32 => 32,
             Self::Fp64 | Self::Int64 | Self::Uint64 | Self::Complex64 => 64,
@@ -176,9 +172,7 @@ impl fmt::Display for DataType {
             Self::Fp4E2m1 => "FP4E2M1",
             Self::Complex64 => "COMPLEX64",
             Self::Complex128 => "COMPLEX128",
-            known => known
-                .open_inference_name()
-                .expect("every other type has a name in the protocol"),
+            known => known.open_inference_name().expect("every other type has a name in the protocol"),
         })
     }
 }

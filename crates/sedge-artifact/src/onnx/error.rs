@@ -32,21 +32,21 @@ pub enum OnnxError {
         looks_like: Sniffed,
     },
     /// The end is missing: fetch the file again.
-    #[error("the file is cut short at {at}: {need} bytes are announced and {have} are left")]
+    #[error("the file is cut short at {at}: {need} bytes are needed and {have} are left")]
     Truncated {
         /// Where.
         at: Place,
-        /// Bytes announced.
+        /// Bytes needed.
         need: u64,
         /// Bytes left.
         have: u64,
     },
     /// A length inside a message goes beyond that message.
-    #[error("{at} announces {need} bytes where its message has {have} left")]
+    #[error("{at} needs {need} bytes where its message has {have} left")]
     Overrun {
         /// Where.
         at: Place,
-        /// Bytes announced.
+        /// Bytes needed.
         need: u64,
         /// Bytes left in the message.
         have: u64,
@@ -127,7 +127,7 @@ pub enum OnnxError {
         newest: u64,
     },
     /// Nothing says what the operators mean.
-    #[error("{at} imports no operator set")]
+    #[error("{at}: no operator set is imported")]
     NoOpsets {
         /// The model or the function.
         at: Place,

@@ -29,12 +29,7 @@ impl<'a> External<'a> {
     }
 
     /// Reads one key with its value.
-    pub(super) fn read_entry(
-        &mut self,
-        limits: &Limits,
-        span: Span<'a>,
-        path: &Path<'_>,
-    ) -> Result<(), OnnxError> {
+    pub(super) fn read_entry(&mut self, limits: &Limits, span: Span<'a>, path: &Path<'_>) -> Result<(), OnnxError> {
         self.given = true;
         let at = path.field("external_data");
         let (key, value) = read_pair(span, limits.name, &at)?;
@@ -48,11 +43,7 @@ impl<'a> External<'a> {
             "checksum" => self.checksum.replace(value).is_none(),
             _ => false,
         };
-        if known {
-            Ok(())
-        } else {
-            Err(malformed(&at, span.offset, key))
-        }
+        if known { Ok(()) } else { Err(malformed(&at, span.offset, key)) }
     }
 
     /// Accepts or refuses data of `expected` bytes outside the model.
@@ -69,10 +60,7 @@ impl<'a> External<'a> {
             return Err(malformed(path, offset, "location"));
         };
         if !is_plain_file_name(location) {
-            return Err(OnnxError::ExternalPath {
-                at: path.at(offset),
-                location: location.to_owned(),
-            });
+            return Err(OnnxError::ExternalPath { at: path.at(offset), location: location.to_owned() });
         }
         if walk.limits.external == ExternalPolicy::Refuse {
             return Err(OnnxError::ExternalData {
@@ -81,36 +69,18 @@ impl<'a> External<'a> {
                 location: location.to_owned(),
             });
         }
-        let start = self
-            .offset
-            .map_or(Some(0), decimal)
-            .ok_or_else(|| malformed(path, offset, "offset"))?;
-        let length = self
-            .length
-            .map_or(Some(expected), decimal)
-            .ok_or_else(|| malformed(path, offset, "length"))?;
+        let start = self.offset.map_or(Some(0), decimal).ok_or_else(|| malformed(path, offset, "offset"))?;
+        let length = self.length.map_or(Some(expected), decimal).ok_or_else(|| malformed(path, offset, "length"))?;
         if length != expected {
-            return Err(OnnxError::RawLength {
-                at: path.at(offset),
-                expected,
-                found: length,
-            });
+            return Err(OnnxError::RawLength { at: path.at(offset), expected, found: length });
         }
-        let end = start
-            .checked_add(length)
-            .ok_or_else(|| OnnxError::SizeOverflow {
-                at: path.at(offset),
-            })?;
+        let end = start.checked_add(length).ok_or_else(|| OnnxError::SizeOverflow { at: path.at(offset) })?;
         walk.add_external(location, end, path, offset)
     }
 }
 
 /// Reads one `StringStringEntryProto`.
-pub(super) fn read_pair<'a>(
-    span: Span<'a>,
-    limit: usize,
-    path: &Path<'_>,
-) -> Result<(&'a str, &'a str), OnnxError> {
+pub(super) fn read_pair<'a>(span: Span<'a>, limit: usize, path: &Path<'_>) -> Result<(&'a str, &'a str), OnnxError> {
     let (mut key, mut value) = (None, None);
     let mut fields = Fields::of(span);
     while let Some(field) = fields.next(path)? {
@@ -125,10 +95,7 @@ pub(super) fn read_pair<'a>(
 }
 
 fn malformed(path: &Path<'_>, offset: usize, key: &str) -> OnnxError {
-    OnnxError::ExternalEntry {
-        at: path.at(offset),
-        key: key.to_owned(),
-    }
+    OnnxError::ExternalEntry { at: path.at(offset), key: key.to_owned() }
 }
 
 /// Whether a name can only mean a file beside the model, on any system.
@@ -137,9 +104,7 @@ fn is_plain_file_name(name: &str) -> bool {
         && name.len() <= FILE_NAME_MAX
         && name != "."
         && name != ".."
-        && !name
-            .chars()
-            .any(|c| matches!(c, '/' | '\\' | ':') || c.is_control())
+        && !name.chars().any(|c| matches!(c, '/' | '\\' | ':') || c.is_control())
 }
 
 /// A number in decimal digits alone: `str::parse` would take a sign as well.
@@ -158,20 +123,7 @@ mod tests {
             assert!(is_plain_file_name(good), "{good}");
         }
         let long = "a".repeat(256);
-        for bad in [
-            "",
-            ".",
-            "..",
-            "../w",
-            "/etc/passwd",
-            "a/b",
-            "a\\b",
-            "C:w",
-            "w:stream",
-            "a\0b",
-            "a\n",
-            &long,
-        ] {
+        for bad in ["", ".", "..", "../w", "/etc/passwd", "a/b", "a\\b", "C:w", "w:stream", "a\0b", "a\n", &long] {
             assert!(!is_plain_file_name(bad), "{bad:?}");
         }
     }

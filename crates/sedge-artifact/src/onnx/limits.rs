@@ -36,7 +36,7 @@ pub struct Limits {
     pub functions: u64,
     /// Operator sets imported by the model or by one function.
     pub opset_imports: u64,
-    /// Different operators.
+    /// Different operators called by the main graph, or by one function.
     pub operators: u64,
     /// Entries of the model's metadata.
     pub metadata_entries: u64,

@@ -37,29 +37,16 @@ pub(super) struct Path<'p> {
 
 impl<'p> Path<'p> {
     /// The file itself.
-    pub(super) const ROOT: Path<'static> = Path {
-        parent: None,
-        field: "",
-        index: None,
-        name: None,
-    };
+    pub(super) const ROOT: Path<'static> = Path { parent: None, field: "", index: None, name: None };
 
     /// A field that occurs once.
     pub(super) fn field(&'p self, field: &'static str) -> Path<'p> {
-        Path {
-            parent: Some(self),
-            field,
-            index: None,
-            name: None,
-        }
+        Path { parent: Some(self), field, index: None, name: None }
     }
 
     /// One of a repeated field.
     pub(super) fn item(&'p self, field: &'static str, index: usize) -> Path<'p> {
-        Path {
-            index: Some(index),
-            ..self.field(field)
-        }
+        Path { index: Some(index), ..self.field(field) }
     }
 
     /// The same place, with the name that the thing there gives itself.
@@ -69,10 +56,7 @@ impl<'p> Path<'p> {
 
     /// The place, at a given byte.
     pub(super) fn at(&self, offset: usize) -> Place {
-        Place {
-            path: self.to_string(),
-            offset,
-        }
+        Place { path: self.to_string(), offset }
     }
 }
 
@@ -108,10 +92,7 @@ mod tests {
         let root = Path::ROOT;
         let graph = root.field("graph");
         let tensor = graph.item("initializer", 3).named(Some("w1"));
-        assert_eq!(
-            tensor.field("dims").at(812).to_string(),
-            "graph.initializer[3] \"w1\".dims (byte 812)"
-        );
+        assert_eq!(tensor.field("dims").at(812).to_string(), "graph.initializer[3] \"w1\".dims (byte 812)");
         assert_eq!(root.at(7).to_string(), "byte 7");
     }
 

@@ -47,27 +47,23 @@ pub(super) fn read_tensor<'a>(
         match field.number {
             1 => {
                 let at = path.field("dims");
-                field.for_each_varint(&at, |dim, offset| {
-                    push_dim(&mut dims, dim, walk.limits.dims, &at, offset)
-                })?;
+                field.for_each_varint(&at, |dim, offset| push_dim(&mut dims, dim, walk.limits.dims, &at, offset))?;
             }
             2 => {
                 let at = path.field("data_type");
                 once(&mut code, field.integer(&at)?, &field, &at)?;
             }
             3 => {
-                return Err(OnnxError::Segmented {
-                    at: path.field("segment").at(field.offset),
-                });
+                return Err(OnnxError::Segmented { at: path.field("segment").at(field.offset) });
             }
-            4 => data.add(TypedField::Floats, field.count_fixed32(path)?),
-            5 => data.add(TypedField::Int32s, field.count_varints(path)?),
+            4 => data.add(TypedField::Floats, field.count_fixed32(&path.field("float_data"))?),
+            5 => data.add(TypedField::Int32s, field.count_varints(&path.field("int32_data"))?),
             6 => {
                 let length = field.block(&path.field("string_data"))?.bytes.len() as u64;
                 data.string_bytes += length;
                 data.add(TypedField::Strings, 1);
             }
-            7 => data.add(TypedField::Int64s, field.count_varints(path)?),
+            7 => data.add(TypedField::Int64s, field.count_varints(&path.field("int64_data"))?),
             8 => {
                 let at = path.field("name");
                 let text = field.text(walk.limits.name, &at)?;
@@ -77,8 +73,8 @@ pub(super) fn read_tensor<'a>(
                 let at = path.field("raw_data");
                 once(&mut data.raw, field.block(&at)?, &field, &at)?;
             }
-            10 => data.add(TypedField::Doubles, field.count_fixed64(path)?),
-            11 => data.add(TypedField::Uint64s, field.count_varints(path)?),
+            10 => data.add(TypedField::Doubles, field.count_fixed64(&path.field("double_data"))?),
+            11 => data.add(TypedField::Uint64s, field.count_varints(&path.field("uint64_data"))?),
             13 => external.read_entry(walk.limits, field.block(path)?, path)?,
             14 => {
                 let at = path.field("data_location");
@@ -93,9 +89,7 @@ pub(super) fn read_tensor<'a>(
         let at = path.field("data_type").at(span.offset);
         return Err(OnnxError::UnknownDataType { at, found: code });
     };
-    let overflow = || OnnxError::SizeOverflow {
-        at: path.field("dims").at(span.offset),
-    };
+    let overflow = || OnnxError::SizeOverflow { at: path.field("dims").at(span.offset) };
     let elements = product(&dims).ok_or_else(overflow)?;
     let bytes = if location.unwrap_or(0) != 0 || external.is_given() {
         if data.raw.is_some() || data.typed != [0; 6] || datatype == DataType::String {
@@ -108,13 +102,8 @@ pub(super) fn read_tensor<'a>(
     } else {
         data.measure(datatype, elements, path, span.offset)?
     };
-    walk.add_tensor(role, datatype, elements, bytes)
-        .ok_or_else(overflow)?;
-    Ok(Tensor {
-        name: name.unwrap_or(""),
-        datatype,
-        dims,
-    })
+    walk.add_tensor(role, datatype, elements, bytes).ok_or_else(overflow)?;
+    Ok(Tensor { name: name.unwrap_or(""), datatype, dims })
 }
 
 /// Reads one `SparseTensorProto`: its values and its indices count as two tensors.
@@ -145,9 +134,7 @@ pub(super) fn read_sparse_tensor<'a>(
             }
             3 => {
                 let at = path.field("dims");
-                field.for_each_varint(&at, |dim, offset| {
-                    push_dim(&mut dims, dim, walk.limits.dims, &at, offset)
-                })?;
+                field.for_each_varint(&at, |dim, offset| push_dim(&mut dims, dim, walk.limits.dims, &at, offset))?;
             }
             _ => {}
         }
@@ -173,32 +160,21 @@ pub(super) fn read_sparse_tensor<'a>(
 }
 
 /// Takes one dimension, of a number so far.
-fn push_dim(
-    dims: &mut Vec<u64>,
-    dim: u64,
-    limit: usize,
-    at: &Path<'_>,
-    offset: usize,
-) -> Result<(), OnnxError> {
+fn push_dim(dims: &mut Vec<u64>, dim: u64, limit: usize, at: &Path<'_>, offset: usize) -> Result<(), OnnxError> {
     let found = dim.cast_signed();
     if found < 0 {
         let at = at.at(offset);
         return Err(OnnxError::NegativeDim { at, found });
     }
     dims.push(dim);
-    at_most(dims.len() as u64, limit as u64, Counted::Dims, || {
-        at.at(offset)
-    })
+    at_most(dims.len() as u64, limit as u64, Counted::Dims, || at.at(offset))
 }
 
 /// The number of elements of a shape.
 ///
 /// A zero among the dimensions does not excuse an overflow of the others: some runtimes multiply in another order.
 fn product(dims: &[u64]) -> Option<u64> {
-    let others = dims
-        .iter()
-        .filter(|dim| **dim != 0)
-        .try_fold(1_u64, |product, dim| product.checked_mul(*dim))?;
+    let others = dims.iter().filter(|dim| **dim != 0).try_fold(1_u64, |product, dim| product.checked_mul(*dim))?;
     Some(if dims.contains(&0) { 0 } else { others })
 }
 
@@ -208,13 +184,7 @@ impl Data<'_> {
     }
 
     /// Holds the data against type and shape; answers the bytes it takes as raw data.
-    fn measure(
-        &self,
-        datatype: DataType,
-        elements: u64,
-        path: &Path<'_>,
-        offset: usize,
-    ) -> Result<u64, OnnxError> {
+    fn measure(&self, datatype: DataType, elements: u64, path: &Path<'_>, offset: usize) -> Result<u64, OnnxError> {
         let at = || path.at(offset);
         let overflow = || OnnxError::SizeOverflow { at: at() };
         let used = self.typed.iter().filter(|entries| **entries > 0).count();
@@ -230,11 +200,7 @@ impl Data<'_> {
             let expected = datatype.raw_bytes(elements).ok_or_else(overflow)?;
             let found = raw.bytes.len() as u64;
             if found != expected {
-                return Err(OnnxError::RawLength {
-                    at: path.field("raw_data").at(raw.offset),
-                    expected,
-                    found,
-                });
+                return Err(OnnxError::RawLength { at: path.field("raw_data").at(raw.offset), expected, found });
             }
             return Ok(expected);
         }

@@ -73,13 +73,7 @@ impl<'a, 'l> Walk<'a, 'l> {
     }
 
     /// Adds a tensor to the sums.
-    pub(super) fn add_tensor(
-        &mut self,
-        role: TensorRole,
-        datatype: DataType,
-        elements: u64,
-        bytes: u64,
-    ) -> Option<()> {
+    pub(super) fn add_tensor(&mut self, role: TensorRole, datatype: DataType, elements: u64, bytes: u64) -> Option<()> {
         if role == TensorRole::Initializer {
             self.parameters = self.parameters.checked_add(elements)?;
         }
@@ -100,48 +94,26 @@ impl<'a, 'l> Walk<'a, 'l> {
     ) -> Result<(), OnnxError> {
         let needed = self.external.entry(name).or_default();
         *needed = end.max(*needed);
-        at_most(
-            self.external.len() as u64,
-            self.limits.external_files,
-            Counted::ExternalFiles,
-            || at.at(offset),
-        )
+        at_most(self.external.len() as u64, self.limits.external_files, Counted::ExternalFiles, || at.at(offset))
     }
 
     /// All bytes of weights, or `None` if they cannot be counted.
     pub(super) fn weight_bytes(&self) -> Option<u64> {
-        self.weights
-            .values()
-            .try_fold(self.list_bytes, |sum, weights| {
-                sum.checked_add(weights.bytes)
-            })
+        self.weights.values().try_fold(self.list_bytes, |sum, weights| sum.checked_add(weights.bytes))
     }
 
     pub(super) fn external_files(&self) -> impl Iterator<Item = ExternalFile> {
-        self.external.iter().map(|(name, end)| ExternalFile {
-            name: (*name).to_owned(),
-            at_least: *end,
-        })
+        self.external.iter().map(|(name, end)| ExternalFile { name: (*name).to_owned(), at_least: *end })
     }
 }
 
-fn count(
-    counter: &mut u64,
-    limit: u64,
-    what: Counted,
-    at: impl FnOnce() -> Place,
-) -> Result<(), OnnxError> {
+fn count(counter: &mut u64, limit: u64, what: Counted, at: impl FnOnce() -> Place) -> Result<(), OnnxError> {
     *counter += 1;
     at_most(*counter, limit, what, at)
 }
 
 /// Refuses a count beyond its limit.
-pub(super) fn at_most(
-    count: u64,
-    limit: u64,
-    what: Counted,
-    at: impl FnOnce() -> Place,
-) -> Result<(), OnnxError> {
+pub(super) fn at_most(count: u64, limit: u64, what: Counted, at: impl FnOnce() -> Place) -> Result<(), OnnxError> {
     if count > limit {
         let at = at();
         return Err(OnnxError::TooMany { at, what, limit });

@@ -22,11 +22,7 @@ pub(super) struct Span<'a> {
 impl<'a> Span<'a> {
     /// The whole file.
     pub(super) fn file(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            offset: 0,
-            is_file: true,
-        }
+        Self { bytes, offset: 0, is_file: true }
     }
 }
 
@@ -73,15 +69,9 @@ impl<'a> Field<'a> {
     pub(super) fn text(&self, limit: usize, at: &Path<'_>) -> Result<&'a str, OnnxError> {
         let span = self.block(at)?;
         if span.bytes.len() > limit {
-            return Err(OnnxError::TooLong {
-                at: at.at(span.offset),
-                length: span.bytes.len(),
-                limit,
-            });
+            return Err(OnnxError::TooLong { at: at.at(span.offset), length: span.bytes.len(), limit });
         }
-        std::str::from_utf8(span.bytes).map_err(|_| OnnxError::NotUtf8 {
-            at: at.at(span.offset),
-        })
+        std::str::from_utf8(span.bytes).map_err(|_| OnnxError::NotUtf8 { at: at.at(span.offset) })
     }
 
     /// How many varints a repeated integer field holds here, packed or not.
@@ -141,32 +131,19 @@ impl<'a> Field<'a> {
     }
 
     fn wrong(&self, expected: &'static str, at: &Path<'_>) -> OnnxError {
-        OnnxError::WireType {
-            at: at.at(self.offset),
-            expected,
-        }
+        OnnxError::WireType { at: at.at(self.offset), expected }
     }
 }
 
 /// How many items of `size` bytes fill a span exactly.
 fn whole(span: Span<'_>, size: usize) -> Option<u64> {
-    span.bytes
-        .len()
-        .is_multiple_of(size)
-        .then(|| (span.bytes.len() / size) as u64)
+    span.bytes.len().is_multiple_of(size).then(|| (span.bytes.len() / size) as u64)
 }
 
 /// Keeps the value of a field that may occur once.
-pub(super) fn once<T>(
-    slot: &mut Option<T>,
-    value: T,
-    field: &Field<'_>,
-    at: &Path<'_>,
-) -> Result<(), OnnxError> {
+pub(super) fn once<T>(slot: &mut Option<T>, value: T, field: &Field<'_>, at: &Path<'_>) -> Result<(), OnnxError> {
     if slot.is_some() {
-        return Err(OnnxError::RepeatedField {
-            at: at.at(field.offset),
-        });
+        return Err(OnnxError::RepeatedField { at: at.at(field.offset) });
     }
     *slot = Some(value);
     Ok(())
@@ -226,11 +203,7 @@ impl<'a> Fields<'a> {
             // 3 and 4 open and close groups, which no version of ONNX has and which would need recursion to skip.
             _ => return Err(OnnxError::BadTag { at: at.at(offset) }),
         };
-        Ok(Some(Field {
-            number,
-            offset,
-            value,
-        }))
+        Ok(Some(Field { number, offset, value }))
     }
 
     fn offset(&self) -> usize {
@@ -239,33 +212,18 @@ impl<'a> Fields<'a> {
 
     fn take(&mut self, length: u64, at: &Path<'_>) -> Result<Span<'a>, OnnxError> {
         let rest = &self.span.bytes[self.position..];
-        let Some(bytes) = usize::try_from(length)
-            .ok()
-            .and_then(|length| rest.get(..length))
-        else {
+        let Some(bytes) = usize::try_from(length).ok().and_then(|length| rest.get(..length)) else {
             let at = at.at(self.offset());
             let have = rest.len() as u64;
             return Err(if self.span.is_file {
-                OnnxError::Truncated {
-                    at,
-                    need: length,
-                    have,
-                }
+                OnnxError::Truncated { at, need: length, have }
             } else {
-                OnnxError::Overrun {
-                    at,
-                    need: length,
-                    have,
-                }
+                OnnxError::Overrun { at, need: length, have }
             });
         };
         let offset = self.offset();
         self.position += bytes.len();
-        Ok(Span {
-            bytes,
-            offset,
-            is_file: false,
-        })
+        Ok(Span { bytes, offset, is_file: false })
     }
 
     fn varint(&mut self, at: &Path<'_>) -> Result<u64, OnnxError> {
@@ -317,11 +275,7 @@ fn read_varint(span: &Span<'_>, position: &mut usize, at: &Path<'_>) -> Result<u
         return Err(OnnxError::BadVarint { at });
     }
     let (need, have) = (rest.len() as u64 + 1, rest.len() as u64);
-    Err(if span.is_file {
-        OnnxError::Truncated { at, need, have }
-    } else {
-        OnnxError::Overrun { at, need, have }
-    })
+    Err(if span.is_file { OnnxError::Truncated { at, need, have } } else { OnnxError::Overrun { at, need, have } })
 }
 
 #[cfg(test)]
@@ -384,13 +338,6 @@ mod tests {
         let inner = outer.next(&Path::ROOT).unwrap().unwrap();
         let span = inner.block(&Path::ROOT).unwrap();
         let error = Fields::of(span).next(&Path::ROOT).unwrap_err();
-        assert!(matches!(
-            error,
-            OnnxError::Overrun {
-                need: 9,
-                have: 1,
-                ..
-            }
-        ));
+        assert!(matches!(error, OnnxError::Overrun { need: 9, have: 1, .. }));
     }
 }

@@ -1,0 +1,62 @@
+//! Objects: any bytes as an envelope, and any body under a signature that holds.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sedge_statement::{Certificate, Genesis, MeshId, Object, ObjectBody, ObjectKind, SecretKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeTuple};
+
+/// Bytes that encode as themselves, so that a hostile member's body can be signed.
+struct Raw<const KIND: u16>(Vec<u8>);
+
+impl<const KIND: u16> Serialize for Raw<KIND> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        self.0.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
+        tuple.end()
+    }
+}
+
+impl<'de, const KIND: u16> Deserialize<'de> for Raw<KIND> {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(de::Error::custom("is only written"))
+    }
+}
+
+impl<const KIND: u16> ObjectBody for Raw<KIND> {
+    const KIND: ObjectKind = ObjectKind(KIND);
+    const MAX_BYTES: usize = Object::MAX_BYTES;
+}
+
+const GENESIS: u16 = ObjectKind::GENESIS.0;
+const CERTIFICATE: u16 = ObjectKind::CERTIFICATE.0;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mesh = MeshId::from_bytes([0; 32]);
+    for envelope in [bytes, bytes.get(1..).unwrap_or_default()] {
+        if let Ok(object) = Object::open(envelope, mesh) {
+            assert_eq!(object.to_bytes(), envelope, "an accepted object has another encoding");
+        }
+    }
+
+    let Some((kind, body)) = bytes.split_first() else { return };
+    let key = SecretKey::from_bytes(&[7; 32]);
+    let signed = if kind % 2 == 0 {
+        Object::sign(&key, mesh, &Raw::<GENESIS>(body.to_vec()))
+    } else {
+        Object::sign(&key, mesh, &Raw::<CERTIFICATE>(body.to_vec()))
+    };
+    let encoded = signed.to_bytes();
+    let Ok(object) = Object::open(&encoded, mesh) else {
+        assert!(encoded.len() > Object::MAX_BYTES, "a signature that holds was refused");
+        return;
+    };
+    if let Ok(certificate) = object.body::<Certificate>() {
+        let again = Object::sign(&key, mesh, &certificate);
+        assert_eq!(again.to_bytes(), encoded, "a certificate has two encodings");
+    }
+    let own = MeshId::from_bytes(*object.id().as_bytes());
+    if let Ok(genesis) = Genesis::open(&encoded, own) {
+        assert!(genesis.roots.contains(&key.node_id()));
+        assert!(usize::from(genesis.threshold) * 2 > genesis.roots.len());
+    }
+});
