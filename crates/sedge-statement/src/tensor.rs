@@ -266,6 +266,7 @@ fn flatten<'a>(value: &'a Value, into: &mut Vec<&'a Value>) {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "FP32 holds what JSON gives as the nearest single")]
 fn push_element(datatype: Datatype, value: &Value, out: &mut Vec<u8>) -> Option<()> {
     let signed = || value.as_i64();
     let unsigned = || value.as_u64();

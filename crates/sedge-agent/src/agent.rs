@@ -1,0 +1,297 @@
+//! The agent: everything that runs on one home, started and stopped as one.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sedge_blobs::{Admission, BlobStore, Limits, Options};
+use sedge_fleet::{Fleet, FleetView};
+use sedge_mesh::{Mesh, MeshConfig, PeerAddr, Protocols, StartError};
+use sedge_runtime::{Backends, ModelHost};
+use sedge_scheduler::Plan;
+use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, SlotName, Tensor};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{ApiError, Status};
+use crate::control;
+use crate::core::{Core, Planned, ShownSlot};
+use crate::enroll::{self, Desk, GENESIS, MESH};
+use crate::home::{Home, HomeError, socket_path};
+use crate::infer::Answer;
+use crate::peers;
+use crate::reconcile::{Outlets, Reconciler};
+use crate::slot_watch::SlotWatch;
+
+/// How often addresses of peers are kept.
+const REMEMBER_EVERY: Duration = Duration::from_secs(60);
+/// The name under which `meta` keeps the port that this node listened on last.
+const PORT: &str = "port";
+
+/// How an agent is started. Built up, then given to [`Agent::start`].
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    home: PathBuf,
+    listen: Option<SocketAddr>,
+    peers: Vec<PeerAddr>,
+    limits: Limits,
+}
+
+impl AgentConfig {
+    /// An agent on a home that `init` or `join` made. It listens everywhere, on the port of last time where that is free.
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self { home: home.into(), listen: None, peers: Vec::new(), limits: Limits::default() }
+    }
+
+    /// Listens at this address.
+    #[must_use]
+    pub fn listen(mut self, at: SocketAddr) -> Self {
+        self.listen = Some(at);
+        self
+    }
+
+    /// Dials this peer, now and for ever.
+    #[must_use]
+    pub fn peer(mut self, peer: PeerAddr) -> Self {
+        self.peers.push(peer);
+        self
+    }
+
+    /// Sends at most this many bytes of weights a second.
+    #[must_use]
+    pub fn upload_limit(mut self, per_second: ByteSize) -> Self {
+        self.limits.upload = Some(per_second.get());
+        self
+    }
+
+    /// Takes at most this many bytes of weights a second.
+    #[must_use]
+    pub fn download_limit(mut self, per_second: ByteSize) -> Self {
+        self.limits.download = Some(per_second.get());
+        self
+    }
+}
+
+/// A running agent. Dropping it stops it without waiting; [`Agent::shutdown`] waits.
+#[derive(Debug)]
+pub struct Agent {
+    core: Arc<Core>,
+    tasks: Vec<JoinHandle<()>>,
+    _home: Home,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.core.stop.cancel();
+    }
+}
+
+impl Agent {
+    /// Starts an agent: opens its state, joins the network, serves what it served before.
+    ///
+    /// # Errors
+    /// A home that is in use, belongs to no mesh or was written by a newer version; an address that cannot be bound.
+    pub async fn start(config: AgentConfig) -> Result<Self, ApiError> {
+        let home = Home::open(&config.home)?;
+        let (genesis, mesh_id) = identity(&home)?;
+        let me = home.key.node_id();
+        let fleet = Fleet::open(&genesis, mesh_id, me, home.store.fleet()?).map_err(|error| {
+            ApiError::failed(format!("the documents cannot be read: {error}"), "Check the disk, or join anew from an empty home.")
+        })?;
+        let options = Options { limits: config.limits, ..Options::default() };
+        let blobs = BlobStore::open(&home.path, options)
+            .await
+            .map_err(|error| ApiError::failed(error, "Check the home's file system."))?;
+        let gate = Arc::new(Gate::default());
+        let mesh = start_mesh(&home, &config, genesis, fleet, &blobs, &gate).await?;
+        gate.0.set(mesh.view()).expect("set once, here");
+        for object in enroll::unpublished(&home.store, &mesh.view().borrow().clone())? {
+            mesh.publish(object).await.map_err(|e| ApiError::failed(e, "See `sedge doctor`."))?;
+        }
+
+        let host = ModelHost::new(Backends::embedded());
+        let profile = profile(&home.path, &host);
+        let first = Planned { view: Arc::clone(&mesh.view().borrow()), plan: Plan::default(), revision: 0 };
+        let (planned_in, planned) = watch::channel(Arc::new(first));
+        let (shown_in, shown) = watch::channel(Vec::<ShownSlot>::new());
+        let core = Arc::new(Core {
+            home: home.path.clone(),
+            key: home.key.clone(),
+            store: Arc::clone(&home.store),
+            mesh,
+            blobs,
+            host,
+            planned,
+            shown,
+            authoring: Mutex::new(()),
+            stop: CancellationToken::new(),
+        });
+        let desk = Desk { key: home.key.clone(), store: Arc::clone(&home.store), view: core.mesh.view() };
+        core.mesh.enrol_with(Arc::new(desk));
+        let outlets = Outlets { planned: planned_in, shown: shown_in };
+        let reconciler = Reconciler::new(Arc::clone(&core), outlets, profile)?;
+        let socket = socket_path(&home.path);
+        let listener = control::bind(&socket).map_err(|error| {
+            ApiError::failed(format!("{}: {error}", socket.display()), "Use a home whose path is shorter than 90 bytes and can be written.")
+        })?;
+        let stop = core.stop.clone();
+        let tasks = vec![
+            tokio::spawn(reconciler.run()),
+            tokio::spawn(control::serve(listener, Arc::clone(&core), stop)),
+            tokio::spawn(keep_peers(Arc::clone(&core))),
+            tokio::spawn(stop_with_mesh(Arc::clone(&core))),
+        ];
+        Ok(Self { core, tasks, _home: home })
+    }
+
+    /// This node.
+    pub fn node_id(&self) -> NodeId {
+        self.core.me()
+    }
+
+    /// Where others can reach this node.
+    pub fn listen_addresses(&self) -> Vec<SocketAddr> {
+        self.core.mesh.listen_addresses()
+    }
+
+    /// This node, its slots, peers and sync.
+    pub async fn status(&self) -> Status {
+        self.core.status().await
+    }
+
+    /// The fleet as this node sees it, now and whenever it changes.
+    pub fn view(&self) -> watch::Receiver<Arc<FleetView>> {
+        self.core.mesh.view()
+    }
+
+    /// Follows one slot.
+    pub fn watch_slot(&self, slot: &SlotName) -> SlotWatch {
+        SlotWatch::new(slot.clone(), self.core.shown.clone())
+    }
+
+    /// Asks the model in a slot. A request under way during a swap ends on the model that it began with.
+    ///
+    /// # Errors
+    /// No model serves there, the inputs do not fit it, or it did not answer in time.
+    pub async fn infer(&self, slot: &SlotName, inputs: Vec<Tensor>) -> Result<Answer, ApiError> {
+        self.core.infer(slot, inputs).await
+    }
+
+    /// Waits until the agent is told to stop: over its socket, or because it cannot go on.
+    pub async fn stopped(&self) {
+        self.core.stop.cancelled().await;
+    }
+
+    /// Stops, and waits until everything is written and closed.
+    pub async fn shutdown(mut self) {
+        self.core.stop.cancel();
+        for task in self.tasks.drain(..) {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the agent ended badly");
+            }
+        }
+        keep_known_peers(&self.core);
+        self.core.mesh.shutdown().await;
+        self.core.blobs.shutdown().await;
+        // A socket without an agent only confuses; the next agent replaces it if this fails.
+        let _ = std::fs::remove_file(socket_path(&self.core.home));
+    }
+}
+
+fn identity(home: &Home) -> Result<(Vec<u8>, MeshId), ApiError> {
+    let no_mesh = || HomeError::NoMesh(home.path.clone());
+    let genesis = home.store.meta(GENESIS)?.ok_or_else(no_mesh)?;
+    let mesh: Option<[u8; 32]> = home.store.meta(MESH)?.and_then(|bytes| bytes.try_into().ok());
+    Ok((genesis, MeshId::from_bytes(mesh.ok_or_else(no_mesh)?)))
+}
+
+async fn start_mesh(
+    home: &Home,
+    config: &AgentConfig,
+    genesis: Vec<u8>,
+    fleet: Fleet,
+    blobs: &BlobStore,
+    gate: &Arc<Gate>,
+) -> Result<Mesh, ApiError> {
+    let known = peers::known(&home.store)?;
+    let peers: Vec<PeerAddr> = config.peers.iter().copied().chain(known).collect();
+    let last: Option<[u8; 2]> = home.store.meta(PORT)?.and_then(|bytes| bytes.try_into().ok());
+    let port = last.map_or(0, u16::from_le_bytes);
+    let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let listen = config.listen.unwrap_or_else(|| free_or_any(any(port)));
+    let mesh_config = MeshConfig::new(home.key.clone(), genesis).listen(listen).peers(peers);
+    let mut protocols = Protocols::new();
+    let admission: Arc<dyn Admission> = Arc::clone(gate) as _;
+    protocols.insert(sedge_blobs::ALPN.to_vec(), Box::new(blobs.protocol_handler(admission)));
+    let storage = Arc::clone(&home.store);
+    let mesh = Mesh::start(mesh_config, fleet, storage, protocols).await.map_err(|error| match error {
+        StartError::Listen(_) => {
+            ApiError::failed(format!("{listen}: {error}"), "Give another address with --listen, or stop what uses it.")
+        }
+        _ => ApiError::failed(error, "See the agent's log."),
+    })?;
+    if let Some(port) = mesh.listen_addresses().first().map(SocketAddr::port) {
+        home.store.set_meta(&[(PORT, &port.to_le_bytes())])?;
+    }
+    Ok(mesh)
+}
+
+/// The address where its port is free, else one of the system's choice: peers remember where a node was.
+fn free_or_any(addr: SocketAddr) -> SocketAddr {
+    match std::net::UdpSocket::bind(addr) {
+        Ok(_) => addr,
+        Err(_) => SocketAddr::new(addr.ip(), 0),
+    }
+}
+
+fn profile(home: &Path, host: &ModelHost) -> sedge_statement::Profile {
+    let disk = sedge_hardware::disk_size(home).unwrap_or_default();
+    let mut profile = sedge_hardware::detect(Path::new("/"), disk);
+    profile.runtimes = host.backends().facts();
+    profile
+}
+
+async fn keep_peers(core: Arc<Core>) {
+    let mut every = tokio::time::interval(REMEMBER_EVERY);
+    loop {
+        tokio::select! {
+            () = core.stop.cancelled() => return,
+            _ = every.tick() => keep_known_peers(&core),
+        }
+    }
+}
+
+fn keep_known_peers(core: &Core) {
+    if let Err(error) = peers::remember(&core.store, core.mesh.known_peers()) {
+        tracing::warn!(%error, "addresses of peers could not be kept");
+    }
+}
+
+async fn stop_with_mesh(core: Arc<Core>) {
+    tokio::select! {
+        () = core.stop.cancelled() => {}
+        reason = core.mesh.stopped() => {
+            tracing::error!(?reason, "the mesh stopped, and the agent with it");
+            core.stop.cancel();
+        }
+    }
+}
+
+/// Who may fetch what: members, what a release names.
+#[derive(Debug, Default)]
+struct Gate(OnceLock<watch::Receiver<Arc<FleetView>>>);
+
+impl Admission for Gate {
+    fn may_connect(&self, peer: NodeId) -> bool {
+        self.0.get().is_some_and(|view| view.borrow().members.contains_key(&peer))
+    }
+
+    fn may_fetch(&self, peer: NodeId, blob: Blake3) -> bool {
+        let Some(view) = self.0.get() else { return false };
+        let view = view.borrow();
+        let mut files = view.releases.values().flat_map(|published| published.release.manifest.files());
+        view.members.contains_key(&peer) && files.any(|file| file.blake3 == blob)
+    }
+}

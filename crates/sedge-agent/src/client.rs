@@ -1,0 +1,71 @@
+//! Asks an agent over its control socket.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+use crate::api::{ApiError, ErrorKind, Reply, Request};
+use crate::control::MAX_LINE;
+use crate::home::socket_path;
+
+/// A connection to the agent of one home. One request at a time.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the agent that runs on `home`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoAgent`] where none does.
+    pub async fn connect(home: &Path) -> Result<Self, ApiError> {
+        let stream = UnixStream::connect(socket_path(home)).await.map_err(|_| ApiError {
+            kind: ErrorKind::NoAgent,
+            message: format!("no agent runs on {}", home.display()),
+            remedy: "Start one with `sedge agent run`, or name its home with --home.".to_owned(),
+        })?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Asks, and reads the answer as the `T` that [`Request`] names.
+    ///
+    /// # Errors
+    /// What the agent answered, or [`ErrorKind::Failed`] where it went away.
+    pub async fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ApiError> {
+        let mut line = serde_json::to_vec(request).expect("requests are plain data");
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).await.map_err(|e| gone(&e.to_string()))?;
+        let mut answer = Vec::new();
+        let limit = MAX_LINE as u64;
+        let read = (&mut self.stream).take(limit).read_until(b'\n', &mut answer).await;
+        read.map_err(|e| gone(&e.to_string()))?;
+        if answer.last() != Some(&b'\n') {
+            return Err(gone("it closed the connection"));
+        }
+        let value = match serde_json::from_slice(&answer).map_err(|e| gone(&e.to_string()))? {
+            Reply::Ok(value) => value,
+            Reply::Error(error) => return Err(error),
+        };
+        serde_json::from_value::<T>(value).map_err(|e| gone(&e.to_string()))
+    }
+
+    /// As [`Self::ask`], the answer as it came.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn ask_raw(&mut self, request: &Request) -> Result<Value, ApiError> {
+        self.ask(request).await
+    }
+}
+
+fn gone(why: &str) -> ApiError {
+    ApiError {
+        kind: ErrorKind::Failed,
+        message: format!("the agent did not answer: {why}"),
+        remedy: "Look at the agent's log; if it was stopped or is of another version, start it again.".to_owned(),
+    }
+}

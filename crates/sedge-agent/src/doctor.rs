@@ -1,0 +1,98 @@
+//! What is wrong here, and what to do about it.
+
+use std::collections::BTreeSet;
+
+use sedge_statement::{ByteSize, Role};
+
+use crate::api::Diagnosis;
+use crate::core::Core;
+
+/// Below this much free space updates soon cannot be fetched.
+const LITTLE_SPACE: ByteSize = ByteSize::mib(512);
+
+impl Core {
+    /// Looks at everything that commonly goes wrong; what is well is listed too, so that one sees what was looked at.
+    pub(crate) fn doctor(&self) -> Vec<Diagnosis> {
+        let mut found = vec![self.disk(), self.peers_found(), self.membership(), self.roots(), self.backends()];
+        found.extend(self.slots_found());
+        found.extend(self.statements());
+        found
+    }
+
+    fn disk(&self) -> Diagnosis {
+        match rustix::fs::statvfs(&self.home) {
+            Ok(stat) => {
+                let free = ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize));
+                let finding = format!("{free} free at {}", self.home.display());
+                let remedy = "Free space there: updates are refused before the disk is full.";
+                diagnose("disk", free >= LITTLE_SPACE, finding, remedy)
+            }
+            Err(error) => diagnose("disk", false, format!("{}: {error}", self.home.display()), "Check the file system."),
+        }
+    }
+
+    fn peers_found(&self) -> Diagnosis {
+        if !self.mesh.is_online() {
+            let finding = "this node keeps radio silence".to_owned();
+            return diagnose("peers", false, finding, "End it with `sedge agent online`.");
+        }
+        let others = self.view().members.len().saturating_sub(1);
+        let connected = self.mesh.peers().iter().filter(|p| p.connected).count();
+        let finding = format!("{connected} connected, of {others} other members");
+        let remedy = "Start the agent with --peer ADDR of a member that runs, and see that UDP gets through to it.";
+        diagnose("peers", connected > 0 || others == 0, finding, remedy)
+    }
+
+    fn membership(&self) -> Diagnosis {
+        let view = self.view();
+        match view.members.get(&self.me()) {
+            Some(c) if c.is_current(crate::core::now()) => {
+                let roles: Vec<&str> = c.roles.iter().map(|role| role.word()).collect();
+                let finding = format!("{} in cell {} with the roles {}", c.name, c.cell, roles.join(", "));
+                diagnose("certificate", true, finding, "")
+            }
+            Some(_) => {
+                let remedy = "It still syncs and serves; ask an enroller for a new certificate, and check the clock.";
+                diagnose("certificate", false, "outside its dates".to_owned(), remedy)
+            }
+            None => diagnose("certificate", false, "none".to_owned(), "Join anew from an empty home."),
+        }
+    }
+
+    fn roots(&self) -> Diagnosis {
+        let view = self.view();
+        let roots: BTreeSet<_> = view.members.values().filter(|c| c.may(Role::Root)).map(|c| c.subject).collect();
+        let finding = format!("{} root key, {} needed", view.genesis.roots.len().max(roots.len()), view.genesis.threshold);
+        let remedy = "Keep a backup of that node's identity/secret.key: without it the mesh's roots can never change.";
+        diagnose("roots", view.genesis.roots.len() > 1, finding, remedy)
+    }
+
+    fn backends(&self) -> Diagnosis {
+        let facts = self.host.backends().facts();
+        let names: Vec<String> =
+            facts.iter().map(|f| format!("{} {} ({})", f.backend, f.version, f.providers.join(", "))).collect();
+        diagnose("backends", !facts.is_empty(), names.join("; "), "Install a build with an embedded backend.")
+    }
+
+    fn slots_found(&self) -> impl Iterator<Item = Diagnosis> {
+        self.shown_slots().into_iter().map(|shown| {
+            let report = shown.report;
+            let serving = report.sha256.map_or_else(|| "nothing serves".to_owned(), |d| format!("{} serves", d.short()));
+            let reason = report.reason.map(|r| format!(": {r}")).unwrap_or_default();
+            let finding = format!("{} is {}, {serving}{reason}", report.slot, report.state);
+            let remedy = "`sedge rollout explain ROLLOUT NODE` gives the chain of reasons.";
+            diagnose("slot", !report.state.is_failure() && (report.sha256.is_some() || reason.is_empty()), finding, remedy)
+        })
+    }
+
+    fn statements(&self) -> Vec<Diagnosis> {
+        let view = self.view();
+        let remedy = "Find out who has that node's key; until then what it says is not taken into account.";
+        view.findings.iter().map(|f| diagnose("statement", false, f.to_string(), remedy)).collect()
+    }
+}
+
+fn diagnose(check: &str, ok: bool, finding: String, remedy: &str) -> Diagnosis {
+    let remedy = if ok { String::new() } else { remedy.to_owned() };
+    Diagnosis { check: check.to_owned(), ok, finding, remedy }
+}

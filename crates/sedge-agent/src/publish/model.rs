@@ -1,0 +1,207 @@
+//! Publishing a model: read, check, store, say so.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use sedge_blobs::AddError;
+use sedge_fleet::Edit;
+use sedge_statement::{
+    ByteSize, DocKind, FileName, HardwareRequirements, Manifest, ModelFile, Probe, Release, ReleaseId, Role, Variant,
+};
+use serde_json::Value;
+
+use super::next_generation;
+use crate::api::{ApiError, Model, ModelAdd, Verification, VerifiedFile};
+use crate::core::{Core, now};
+use crate::inspect::{Inspection, inspect};
+use crate::queries::find_release;
+
+impl Core {
+    /// Reads a model's header, takes its bytes into the store and publishes the release.
+    ///
+    /// The document is written last: whatever fails before leaves nothing that anybody could see.
+    pub(crate) async fn add_model(&self, request: ModelAdd) -> Result<Model, ApiError> {
+        let _turn = self.authoring.lock().await;
+        self.authority(&self.view(), Role::Release)?;
+        let probes = read_probes(&request.probes)?;
+        let path = request.file.clone();
+        let inspection = tokio::task::spawn_blocking(move || inspect(&path)).await.expect("inspecting does not panic")?;
+        let name = file_name(&request)?;
+        let id = request.id.clone().or_else(|| inspection.id.clone()).ok_or_else(|| unnamed("id", "--id digits"))?;
+        let version = request
+            .version
+            .clone()
+            .or_else(|| inspection.version.clone())
+            .ok_or_else(|| unnamed("version", "--version 1.0.0"))?;
+
+        let file = self.blobs.add_file(&request.file, &name).await.map_err(add_error)?;
+        if file.sha256 != inspection.sha256 {
+            return Err(ApiError::failed(
+                format!("{} changed while it was read", request.file.display()),
+                "Add it again once nothing writes to it.",
+            ));
+        }
+        let probes = match probes {
+            Some(bytes) => Some(self.add_probes(&format!("{id}-{version}.probes.json"), &bytes).await?),
+            None => None,
+        };
+        let manifest = Manifest {
+            id,
+            version,
+            model_type: request.model_type,
+            license: request.license,
+            source: request.source,
+            variants: vec![variant(&inspection, file, request.variant)?],
+            probes,
+            metadata: BTreeMap::from_iter(inspection.metadata.into_iter().chain(request.metadata)),
+        };
+        self.publish(manifest).await
+    }
+
+    async fn publish(&self, manifest: Manifest) -> Result<Model, ApiError> {
+        manifest.check().map_err(|error| ApiError::usage(error, "Correct the manifest's fields and add it again."))?;
+        let view = self.view();
+        let of_model = || view.releases.iter().filter(|(_, r)| r.release.manifest.id == manifest.id);
+        if let Some((id, published)) = of_model().find(|(_, r)| r.release.manifest.version == manifest.version) {
+            if published.release.manifest == manifest {
+                return Ok(self.describe(&view, *id));
+            }
+            return Err(ApiError::refused(
+                format!("{}:{} is already published, with other content ({})", manifest.id, manifest.version, id.short()),
+                "A release never changes; publish this one under a new --version.",
+            ));
+        }
+        let generation = next_generation(of_model().map(|(_, r)| r.release.generation));
+        let artifacts = manifest.files().map(|f| Edit::PutArtifact { blake3: f.blake3, size: f.size.get() }).collect();
+        let release = Release { manifest, generation, published_at: now() };
+        let bytes = release.to_bytes().len();
+        if bytes > Release::MAX_BYTES {
+            return Err(ApiError::usage(
+                format!("the manifest takes {}, above {}", ByteSize(bytes as u64), ByteSize(Release::MAX_BYTES as u64)),
+                "Shorten its metadata.",
+            ));
+        }
+        let id = release.id();
+        self.write(DocKind::Node, artifacts).await?;
+        self.write(DocKind::Authority, vec![Edit::PutRelease(release)]).await?;
+        self.settle(self.mesh.view(), |view| view.releases.contains_key(&id)).await?;
+        Ok(self.describe(&self.view(), id))
+    }
+
+    async fn add_probes(&self, name: &str, bytes: &[u8]) -> Result<ModelFile, ApiError> {
+        let io = |e| ApiError::failed(format!("write the probes: {e}"), "Free space in the home's file system.");
+        let mut file = tempfile::NamedTempFile::new_in(&self.home).map_err(io)?;
+        file.write_all(bytes).map_err(io)?;
+        let name: FileName = name.parse().map_err(|e| ApiError::usage(format!("{name} {e}"), "Shorten id or version."))?;
+        self.blobs.add_file(file.path(), &name).await.map_err(add_error)
+    }
+
+    /// Proves the files of a release that this node holds, then tries the model beside whatever serves.
+    pub(crate) async fn verify_model(&self, text: &str) -> Result<Verification, ApiError> {
+        let view = self.view();
+        let id = find_release(&view, text)?;
+        let release = &view.releases[&id].release;
+        let mut files = Vec::new();
+        for file in release.manifest.files() {
+            self.blobs.prove(file).await.map_err(|error| {
+                ApiError::refused(
+                    format!("{}: {error}", file.name),
+                    "Deploy the release here, or add the file again; what failed its proof is not opened.",
+                )
+            })?;
+            let name = file.name.to_string();
+            files.push(VerifiedFile { name, size_bytes: file.size.get(), sha256: file.sha256 });
+        }
+        let variant = release.manifest.variants.first().expect("a checked manifest has a variant");
+        let gated = self.try_model(id, variant, release.manifest.probes.as_ref()).await.map_err(|error| {
+            ApiError::refused(format!("{text} does not pass: {error}"), "Look at the probe it names, and at the model.")
+        })?;
+        let outcome = gated.outcome();
+        let probes = match outcome.trial {
+            sedge_runtime::Trial::Probes(n) => n,
+            sedge_runtime::Trial::MadeUp => 0,
+        };
+        Ok(Verification { release: id, files, probes, latency: outcome.slowest })
+    }
+
+    /// Loads a variant and puts the release's probes to it.
+    pub(crate) async fn try_model(
+        &self,
+        release: ReleaseId,
+        variant: &Variant,
+        probes: Option<&ModelFile>,
+    ) -> Result<sedge_runtime::Gated, String> {
+        let path = self.blobs.prove(variant.entry()).await.map_err(|e| e.to_string())?;
+        let probes = match probes {
+            Some(file) => {
+                let path = self.blobs.prove(file).await.map_err(|e| e.to_string())?;
+                let bytes = tokio::fs::read(path).await.map_err(|e| format!("{}: {e}", file.name))?;
+                Probe::read_all(&bytes).map_err(|e| format!("{}: {e}", file.name))?
+            }
+            None => Vec::new(),
+        };
+        let source = sedge_runtime::ModelSource { release, variant: variant.clone(), path };
+        let candidate = self.host.load(source).await.map_err(|e| e.to_string())?;
+        self.host.gate(candidate, probes).await.map_err(|e| e.to_string())
+    }
+}
+
+fn read_probes(values: &[Value]) -> Result<Option<Vec<u8>>, ApiError> {
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let bytes = Value::Array(values.to_vec()).to_string().into_bytes();
+    let probes = Probe::read_all(&bytes)
+        .map_err(|error| ApiError::usage(error, "Correct the probe file; models/README.md shows the form."))?;
+    let bytes = Probe::write_all(&probes);
+    if bytes.len() > Probe::MAX_FILE_BYTES {
+        let (have, limit) = (ByteSize(bytes.len() as u64), ByteSize(Probe::MAX_FILE_BYTES as u64));
+        return Err(ApiError::usage(format!("the probes take {have}, above {limit}"), "Give fewer or smaller probes."));
+    }
+    Ok(Some(bytes))
+}
+
+fn file_name(request: &ModelAdd) -> Result<FileName, ApiError> {
+    let name = request.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    name.parse().map_err(|error| {
+        ApiError::usage(format!("the file's name {name:?} {error}"), "Rename the file to letters, digits, '.', '_' and '-'.")
+    })
+}
+
+fn unnamed(what: &str, example: &str) -> ApiError {
+    ApiError::usage(format!("the file's name suggests no {what}"), &format!("Give one, for instance {example}."))
+}
+
+fn variant(
+    inspection: &Inspection,
+    file: ModelFile,
+    name: Option<sedge_statement::VariantName>,
+) -> Result<Variant, ApiError> {
+    let suggested = format!("{}-{}", inspection.format, inspection.quantization).to_ascii_lowercase();
+    let name = match name {
+        Some(name) => name,
+        None => suggested.parse().expect("format and quantization are words of letters, digits and underscores"),
+    };
+    let sedge_statement::ModelFacts::Onnx(facts) = &inspection.facts;
+    Ok(Variant {
+        name,
+        format: inspection.format,
+        quantization: inspection.quantization,
+        requirements: HardwareRequirements { memory: facts.weight_bytes, architectures: Default::default() },
+        facts: inspection.facts.clone(),
+        files: vec![file],
+    })
+}
+
+fn add_error(error: AddError) -> ApiError {
+    let remedy = match &error {
+        AddError::NoSpace { .. } => "Free space on the home's file system; nothing was added.",
+        AddError::NotAFile(_) | AddError::Empty(_) => "Name a model file.",
+        AddError::Changed(_) => "Add it again once nothing writes to it.",
+        AddError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            "Free space on the home's file system; nothing was added."
+        }
+        _ => "Check the file and the disk; nothing was added.",
+    };
+    ApiError::failed(error, remedy)
+}

@@ -1,0 +1,108 @@
+//! Rollouts, as the newest plan has them.
+
+use sedge_scheduler::{RolloutPlan, WavePlan, explain};
+use sedge_statement::{NodeId, RolloutId, SlotState};
+
+use super::{by_prefix, member, name_of};
+use crate::api::{ApiError, Explanation, Rollout, RolloutNode, RolloutSummary, RolloutWave, WATCH_LIMIT};
+use crate::core::{Core, Planned};
+
+impl Core {
+    /// Every rollout, newest first.
+    pub(crate) fn rollouts(&self) -> Vec<RolloutSummary> {
+        let planned = self.plan();
+        let mut rollouts: Vec<RolloutSummary> =
+            planned.plan.rollouts.iter().filter_map(|(id, plan)| summary(&planned, *id, plan)).collect();
+        rollouts.sort_by(|a, b| (b.created_at, b.rollout).cmp(&(a.created_at, a.rollout)));
+        rollouts
+    }
+
+    /// One rollout; with `after`, once anything changed since that revision, or [`WATCH_LIMIT`] passed.
+    pub(crate) async fn rollout(&self, text: &str, after: Option<u64>) -> Result<Rollout, ApiError> {
+        if let Some(after) = after {
+            let mut planned = self.planned.clone();
+            let changed = planned.wait_for(|planned| planned.revision > after);
+            // Both ways out are fine: the caller gets what there is, and may ask again.
+            let _ = tokio::time::timeout(WATCH_LIMIT, changed).await;
+        }
+        let id = self.find_rollout(text)?;
+        let planned = self.plan();
+        let found = planned.plan.rollouts.get(&id).and_then(|plan| whole(&planned, id, plan));
+        found.ok_or_else(|| gone(text))
+    }
+
+    /// Why a node does or does not do what a rollout asks.
+    pub(crate) fn explain(&self, rollout: &str, node: &str) -> Result<Explanation, ApiError> {
+        let id = self.find_rollout(rollout)?;
+        let planned = self.plan();
+        let node = member(&planned.view, node)?;
+        let reasons = explain(&planned.plan, id, node);
+        Ok(Explanation {
+            rollout: id,
+            node: name_of(&planned.view, node),
+            reasons: reasons.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    /// The rollout of that id or prefix.
+    pub(crate) fn find_rollout(&self, text: &str) -> Result<RolloutId, ApiError> {
+        let planned = self.plan();
+        by_prefix("rollout", text, planned.plan.rollouts.keys().copied(), "sedge rollout list")
+    }
+}
+
+fn gone(text: &str) -> ApiError {
+    ApiError::failed(format!("rollout {text} is no longer known here"), "`sedge rollout list` shows those there are.")
+}
+
+fn summary(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<RolloutSummary> {
+    let published = planned.view.deployments.get(&id)?;
+    let release = planned.view.releases.get(&plan.release).map(|r| &r.release.manifest);
+    let sum = |count: fn(&WavePlan) -> usize| plan.waves.iter().chain(&plan.late).map(count).sum();
+    Some(RolloutSummary {
+        rollout: id,
+        slot: plan.slot.clone(),
+        model: release.map_or_else(|| format!("release {}", plan.release.short()), |m| format!("{}:{}", m.id, m.version)),
+        release: plan.release,
+        state: plan.state.word().to_owned(),
+        author: name_of(&planned.view, published.author),
+        created_at: published.deployment.created_at,
+        total: sum(|wave| wave.total),
+        committed: sum(|wave| wave.committed),
+        failed: sum(|wave| wave.failed),
+    })
+}
+
+fn whole(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollout> {
+    let wave = |(n, wave): (usize, &WavePlan)| RolloutWave {
+        wave: n,
+        open: wave.gate.is_open(),
+        reason: wave.gate.reason().to_string(),
+        total: wave.total,
+        committed: wave.committed,
+        failed: wave.failed,
+        pending: wave.pending,
+    };
+    let ordered = plan.waves.iter().enumerate().flat_map(|(n, wave)| wave.members.iter().map(move |id| (*id, Some(n))));
+    let late = plan.late.iter().flat_map(|wave| wave.members.iter().map(|id| (*id, None)));
+    let node = |(id, wave): (NodeId, Option<usize>)| {
+        let progress = plan.nodes.get(&id);
+        RolloutNode {
+            node: name_of(&planned.view, id),
+            id,
+            wave,
+            state: progress.map_or(SlotState::Offered, |p| p.state),
+            reason: progress.and_then(|p| p.reason.as_ref()).map(ToString::to_string),
+            since: progress.and_then(|p| p.since),
+            sha256: progress.and_then(|p| p.sha256),
+        }
+    };
+    Some(Rollout {
+        summary: summary(planned, id, plan)?,
+        selector: plan.selector.to_string(),
+        reason: plan.reason.as_ref().map(ToString::to_string),
+        waves: plan.waves.iter().enumerate().map(wave).collect(),
+        nodes: ordered.chain(late).map(node).collect(),
+        revision: planned.revision,
+    })
+}

@@ -1,0 +1,255 @@
+//! The loop that makes this node do what the plan says: one owner of all slot machines.
+//!
+//! It observes the fleet's view, plans, offers each slot its assignment, and carries out what the machines ask for. Work that
+//! takes time runs in tasks ([`work`]) that answer with a message; nothing here waits for the network or a model.
+
+mod effects;
+mod offers;
+mod report;
+mod work;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sedge_fleet::FleetView;
+use sedge_runtime::{Gated, Previous};
+use sedge_slot::{Event, Floor, SlotMachine, Update};
+use sedge_statement::{NodeId, Profile, RolloutId, SlotName, SlotState, Timestamp, codec};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+
+use crate::api::ApiError;
+use crate::core::{Core, Planned, ShownSlot, now};
+use crate::planning::plan_of;
+use crate::store::Kind;
+use report::Reporter;
+use work::Done;
+
+/// How often time is looked at where nothing happens: soak, probation and deadlines are counted in seconds.
+const TICK: Duration = Duration::from_secs(1);
+/// Finished work that waits to be looked at: a few for each slot of a device.
+const DONE_QUEUE: usize = 64;
+
+/// What the loop publishes for the rest of the agent.
+pub(crate) struct Outlets {
+    pub(crate) planned: watch::Sender<Arc<Planned>>,
+    pub(crate) shown: watch::Sender<Vec<ShownSlot>>,
+}
+
+/// The loop's state.
+pub(crate) struct Reconciler {
+    core: Arc<Core>,
+    outlets: Outlets,
+    profile: Profile,
+    reporter: Reporter,
+    slots: BTreeMap<SlotName, Slot>,
+    peers: watch::Sender<Vec<NodeId>>,
+    done_in: mpsc::Sender<Done>,
+    done: mpsc::Receiver<Done>,
+    clock: Clock,
+    revision: u64,
+}
+
+/// One slot and what belongs to it while the process lives.
+struct Slot {
+    machine: SlotMachine,
+    /// Work under way, by the rollout it is for.
+    job: Option<(RolloutId, AbortHandle)>,
+    /// A model that passed the gate and waits to take over.
+    gated: Option<(RolloutId, Gated)>,
+    /// What served before the model on probation.
+    previous: Option<Previous>,
+    /// Events whose journal could not be written; tried again with the next tick.
+    stuck: Vec<Event>,
+}
+
+impl Slot {
+    fn new(machine: SlotMachine) -> Self {
+        Self { machine, job: None, gated: None, previous: None, stuck: Vec::new() }
+    }
+
+    fn stop_job(&mut self) {
+        if let Some((_, job)) = self.job.take() {
+            job.abort();
+        }
+    }
+}
+
+/// The wall clock read once, and monotonic time since: probation does not end early because somebody set the clock.
+struct Clock {
+    wall: Timestamp,
+    since: Instant,
+}
+
+impl Clock {
+    fn now(&self) -> Timestamp {
+        self.wall.plus(self.since.elapsed())
+    }
+}
+
+impl Reconciler {
+    /// Reads the slots' journals.
+    pub(crate) fn new(core: Arc<Core>, outlets: Outlets, profile: Profile) -> Result<Self, ApiError> {
+        let (done_in, done) = mpsc::channel(DONE_QUEUE);
+        let mut slots = BTreeMap::new();
+        for (name, journal) in core.store.list(Kind::Journal)? {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let machine = SlotMachine::open(&journal).map_err(|error| {
+                ApiError::failed(
+                    format!("the journal of slot {name} cannot be read: {error}"),
+                    "Update this program if a newer one wrote it; else restore the home from a backup.",
+                )
+            })?;
+            slots.insert(machine.journal().slot.clone(), Slot::new(machine));
+        }
+        let reporter = Reporter::start(Arc::clone(&core), profile.clone());
+        let clock = Clock { wall: now(), since: Instant::now() };
+        let peers = watch::Sender::new(Vec::new());
+        Ok(Self { core, outlets, profile, reporter, slots, peers, done_in, done, clock, revision: 0 })
+    }
+
+    /// Runs until the agent stops.
+    pub(crate) async fn run(mut self) {
+        let mut view = self.core.mesh.view();
+        let stop = self.core.stop.clone();
+        self.look_for_peers();
+        for name in self.slots.keys().cloned().collect::<Vec<_>>() {
+            self.handle(&name, Event::Restarted);
+        }
+        self.replan(&view.borrow_and_update().clone());
+        let mut ticked = Instant::now();
+        loop {
+            let due = self.until_due().min(TICK.saturating_sub(ticked.elapsed()));
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = view.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let seen = view.borrow_and_update().clone();
+                    self.replan(&seen);
+                }
+                Some(done) = self.done.recv() => self.finished(done),
+                () = tokio::time::sleep(due) => {
+                    ticked = Instant::now();
+                    self.tick();
+                    let seen = view.borrow_and_update().clone();
+                    self.replan(&seen);
+                }
+            }
+            self.look_for_peers();
+        }
+        self.slots.values_mut().for_each(Slot::stop_job);
+        self.reporter.finish().await;
+    }
+
+    fn until_due(&self) -> Duration {
+        let now = self.clock.now();
+        let due = self.slots.values().filter_map(|slot| slot.machine.deadline()).min();
+        due.map_or(TICK, |due| due.since(now).clamp(Duration::from_millis(10), TICK))
+    }
+
+    fn tick(&mut self) {
+        for name in self.slots.keys().cloned().collect::<Vec<_>>() {
+            let stuck = self.slots.get_mut(&name).map(|slot| std::mem::take(&mut slot.stuck));
+            for event in stuck.unwrap_or_default() {
+                self.handle(&name, event);
+            }
+            if let Some(event) = self.ailing(&name) {
+                self.handle(&name, event);
+            }
+            self.handle(&name, Event::Tick);
+        }
+    }
+
+    /// Whether the model on probation misbehaves.
+    fn ailing(&self, name: &SlotName) -> Option<Event> {
+        let update = self.slots.get(name)?.machine.update()?;
+        let health = self.core.host.health(name)?;
+        if update.state != SlotState::Probation || health.is_sound() || Some(health.sha256) != update.offer.sha256() {
+            return None;
+        }
+        let what = health.last_failure.unwrap_or_else(|| "it answered too late".to_owned());
+        let reason = format!("{} of {} requests failed: {what}", health.failed + health.overdue, health.requests);
+        Some(Event::Unhealthy { rollout: update.offer.rollout, reason: reason.into() })
+    }
+
+    /// Plans anew, tells the rest of the agent, and offers this node's slots what the plan assigns them.
+    fn replan(&mut self, view: &Arc<FleetView>) {
+        let plan = plan_of(view, self.clock.now());
+        let old = Arc::clone(&self.outlets.planned.borrow());
+        if *old.view == **view && old.plan == plan && self.revision > 0 {
+            return;
+        }
+        self.revision += 1;
+        let planned = Arc::new(Planned { view: Arc::clone(view), plan, revision: self.revision });
+        self.outlets.planned.send_replace(Arc::clone(&planned));
+        for (name, event) in offers::events(&planned, self.core.me(), &self.profile, &self.updates()) {
+            if let Event::Offered { offer, .. } = &event {
+                self.keep_release(&planned.view, offer);
+            }
+            self.handle(&name, event);
+        }
+    }
+
+    fn updates(&self) -> BTreeMap<SlotName, Update> {
+        let update = |(name, slot): (&SlotName, &Slot)| Some((name.clone(), slot.machine.update()?.clone()));
+        self.slots.iter().filter_map(update).collect()
+    }
+
+    /// Peers that weights may be asked of: whoever is connected.
+    fn look_for_peers(&self) {
+        let connected: Vec<NodeId> = self.core.mesh.peers().iter().filter(|p| p.connected).map(|p| p.id).collect();
+        self.peers.send_if_modified(|peers| {
+            let changed = *peers != connected;
+            *peers = connected;
+            changed
+        });
+    }
+
+    /// Hands an event to a slot's machine, making the slot where there is none, and carries out what it asks for.
+    fn handle(&mut self, name: &SlotName, event: Event) {
+        let now = self.clock.now();
+        if !self.slots.contains_key(name) {
+            let machine = SlotMachine::new(name.clone(), self.floor(name));
+            self.slots.insert(name.clone(), Slot::new(machine));
+        }
+        let slot = self.slots.get_mut(name).expect("just inserted where it was missing");
+        let before = slot.machine.clone();
+        let effects = slot.machine.handle(event.clone(), now);
+        if effects.is_empty() {
+            return;
+        }
+        if let Err(error) = self.persist(name, &effects) {
+            // Nothing may follow from a record that does not last: as if the event had not come yet.
+            tracing::error!(slot = %name, %error, "the slot's journal cannot be written; trying again");
+            let slot = self.slots.get_mut(name).expect("slots are never removed");
+            slot.machine = before;
+            slot.stuck.push(event);
+            return;
+        }
+        for effect in effects {
+            self.carry_out(name, effect);
+        }
+        self.show();
+    }
+
+    fn floor(&self, name: &SlotName) -> Floor {
+        let kept = self.core.store.get(Kind::Floor, name.as_str().as_bytes());
+        kept.ok().flatten().and_then(|bytes| codec::decode(&bytes, 64 << 10).ok()).unwrap_or_default()
+    }
+
+    fn show(&self) {
+        let shown = self.slots.values().filter_map(|slot| {
+            let fetching = slot.machine.update().filter(|update| {
+                matches!(update.state, SlotState::Fetching | SlotState::Paused | SlotState::Waiting)
+            });
+            Some(ShownSlot {
+                report: slot.machine.report()?,
+                files: fetching.map(|u| u.offer.files.iter().chain(&u.offer.probes).cloned().collect()),
+            })
+        });
+        self.outlets.shown.send_replace(shown.collect());
+    }
+}

@@ -1,0 +1,113 @@
+//! Writes what this node says of itself. One writer, behind a bounded queue: a document is a chain, and grows by one link a
+//! write, so reports that pile up meanwhile are written together and of each thing only the last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sedge_fleet::Edit;
+use sedge_statement::{Blake3, DocKind, Profile, RolloutId, SlotName};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::core::Core;
+
+/// Edits waiting to be written. An update of a slot makes about ten.
+const QUEUE: usize = 256;
+/// How long a stopping agent gives the writer for what it was given.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// The most edits in one change: each takes up to nine operations of the 512 that a change may have.
+const BATCH: usize = 40;
+
+/// The writer's front.
+pub(super) struct Reporter {
+    queue: mpsc::Sender<(DocKind, Edit)>,
+    writer: JoinHandle<()>,
+}
+
+/// What an edit is about: of two about the same thing, the later counts.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    Profile,
+    Slot(SlotName),
+    Artifact(Blake3),
+    Rollout(RolloutId),
+    Other,
+}
+
+impl Reporter {
+    /// Starts the writer, which first brings profile and holdings up to date.
+    pub(super) fn start(core: Arc<Core>, profile: Profile) -> Self {
+        let (queue, mut edits) = mpsc::channel(QUEUE);
+        let writer = tokio::spawn(async move {
+            write(&core, DocKind::Node, stale(&core, profile)).await;
+            let mut batch = Vec::new();
+            while edits.recv_many(&mut batch, QUEUE).await > 0 {
+                for (kind, edits) in sort(std::mem::take(&mut batch)) {
+                    write(&core, kind, edits).await;
+                }
+            }
+        });
+        Self { queue, writer }
+    }
+
+    /// Queues an edit.
+    pub(super) fn send(&self, kind: DocKind, edit: Edit) {
+        if self.queue.try_send((kind, edit)).is_err() {
+            tracing::error!("a report was dropped: the writer is far behind; the next one of the same slot replaces it");
+        }
+    }
+
+    /// Writes what is queued, and ends.
+    pub(super) async fn finish(self) {
+        drop(self.queue);
+        if tokio::time::timeout(LAST_WORDS, self.writer).await.is_err() {
+            tracing::warn!("stopped before every report was written; they are made again at the next start");
+        }
+    }
+}
+
+fn sort(batch: Vec<(DocKind, Edit)>) -> BTreeMap<DocKind, Vec<Edit>> {
+    let mut latest: BTreeMap<(DocKind, About), Edit> = BTreeMap::new();
+    for (kind, edit) in batch {
+        let about = match &edit {
+            Edit::PutProfile(_) => About::Profile,
+            Edit::PutSlot(report) => About::Slot(report.slot.clone()),
+            Edit::RemoveSlot(slot) => About::Slot(slot.clone()),
+            Edit::PutArtifact { blake3, .. } | Edit::RemoveArtifact(blake3) => About::Artifact(*blake3),
+            Edit::PutGate(report) => About::Rollout(report.rollout),
+            _ => About::Other,
+        };
+        latest.insert((kind, about), edit);
+    }
+    let mut sorted: BTreeMap<DocKind, Vec<Edit>> = BTreeMap::new();
+    for ((kind, _), edit) in latest {
+        sorted.entry(kind).or_default().push(edit);
+    }
+    sorted
+}
+
+async fn write(core: &Core, kind: DocKind, edits: Vec<Edit>) {
+    for edits in edits.chunks(BATCH) {
+        if let Err(error) = core.mesh.write(kind, edits.to_vec()).await {
+            tracing::error!(%error, %kind, "this node's document could not be written");
+        }
+    }
+}
+
+/// What the node's document says wrongly of profile and holdings: they may have changed while it was off.
+fn stale(core: &Core, profile: Profile) -> Vec<Edit> {
+    let view = core.view();
+    let me = core.me();
+    let held: BTreeMap<Blake3, u64> = core.blobs.held().iter().map(|f| (f.blake3, f.size.get())).collect();
+    let said: BTreeSet<Blake3> =
+        view.holders.iter().filter(|(_, nodes)| nodes.contains(&me)).map(|(blake3, _)| *blake3).collect();
+    let mut edits = Vec::new();
+    if view.profiles.get(&me) != Some(&profile) {
+        edits.push(Edit::PutProfile(profile));
+    }
+    let new = held.iter().filter(|(blake3, _)| !said.contains(blake3));
+    edits.extend(new.map(|(blake3, size)| Edit::PutArtifact { blake3: *blake3, size: *size }));
+    edits.extend(said.iter().filter(|b| !held.contains_key(b)).map(|b| Edit::RemoveArtifact(*b)));
+    edits
+}

@@ -1,0 +1,234 @@
+//! One fetch from beginning to end.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iroh::Endpoint;
+use iroh::endpoint::Connection;
+use sedge_statement::{ByteSize, ModelFile, NodeId};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::error::FetchError;
+use super::peers::{Fault, Peers};
+use super::piece::{Arrived, Delivery, Depot, End};
+use super::{Progress, Ranges, plan};
+use crate::hold::CompleteError;
+use crate::index::Claim;
+use crate::node;
+use crate::store::{Inner, StoreError};
+
+/// Notes of arrived bytes on their way to the watchers. A full channel drops notes: the store's own count corrects
+/// them with every piece.
+const NOTES: usize = 64;
+/// The window of the rate shown.
+const RATE_WINDOW: Duration = Duration::from_secs(1);
+
+/// Fetches, places and proves. Ends only with the file, with something wrong on our side, or with something wrong
+/// with the manifest; wants for providers, it waits.
+pub(crate) async fn run(
+    inner: Arc<Inner>,
+    endpoint: Endpoint,
+    file: ModelFile,
+    candidates: watch::Receiver<Vec<NodeId>>,
+    seed: u64,
+    progress: watch::Sender<Progress>,
+) -> Result<PathBuf, FetchError> {
+    let _turn = inner.turn(file.blake3).await;
+    if inner.index().holds(&file) {
+        progress.send_modify(|p| p.have = file.size);
+        return Ok(inner.layout.model(file.sha256, &file.name));
+    }
+    if file.size.get() == 0 {
+        return Err(FetchError::WrongLength { file: file.name, wanted: ByteSize(0), found: ByteSize(0) });
+    }
+    for seed in [seed, seed.wrapping_add(1)] {
+        let depot = (inner.clone(), endpoint.clone(), file.clone());
+        bring(depot, candidates.clone(), seed, &progress).await?;
+        if let Some(path) = finish(&inner, &file).await? {
+            return Ok(path);
+        }
+        tracing::warn!(file = %file.name, "the disk lost verified bytes; fetching them again");
+    }
+    Err(FetchError::Damaged { file: file.name })
+}
+
+/// Brings the store every byte that it lacks.
+async fn bring(
+    (inner, endpoint, file): (Arc<Inner>, Endpoint, ModelFile),
+    candidates: watch::Receiver<Vec<NodeId>>,
+    seed: u64,
+    progress: &watch::Sender<Progress>,
+) -> Result<(), FetchError> {
+    // Before the first byte, so that neither a collection nor a restart loses what comes.
+    inner.claim(Claim::Want, &file).await?;
+    // The open observation keeps the store's entry in memory from piece to piece.
+    let _open = inner.fs.observe(node::hash(file.blake3)).stream().await.map_err(StoreError::of)?;
+    let missing = inner.local(&file).await?.without(file.size.get());
+    let _room = inner.space.reserve(missing.len())?;
+    let (arrived_tx, arrived) = mpsc::channel(NOTES);
+    let mut drive = Drive {
+        peers: Peers::new(inner.patience.clone(), seed),
+        depot: Depot { inner, endpoint, file, arrived: arrived_tx },
+        candidates,
+        links: BTreeMap::new(),
+        in_flight: JoinSet::new(),
+        ordered: Vec::new(),
+        missing,
+        arrived,
+        progress: progress.clone(),
+        window: (Instant::now(), 0),
+    };
+    drive.download().await
+}
+
+/// Names and proves what is complete. Drops it, and says `None`, where the disk did not keep it (a power cut may
+/// lose what was recorded as complete); drops it for good where the manifest contradicts itself.
+async fn finish(inner: &Inner, file: &ModelFile) -> Result<Option<PathBuf>, FetchError> {
+    // A table that still called these bytes partial would have the next start open them for writing.
+    inner.fs.sync_db().await.map_err(StoreError::of)?;
+    let bitfield = inner.fs.observe(node::hash(file.blake3)).await.map_err(StoreError::of)?;
+    let found = ByteSize(bitfield.size());
+    let error = if found == file.size {
+        match inner.complete(file).await {
+            Ok(path) => return Ok(Some(path)),
+            Err(CompleteError::Damaged) => None,
+            Err(CompleteError::WrongDigest(found)) => {
+                Some(FetchError::WrongDigest { file: file.name.clone(), wanted: file.sha256, found })
+            }
+            Err(CompleteError::Prove(e)) => {
+                tracing::warn!(error = %e, "fetched bytes cannot be read back");
+                None
+            }
+            Err(CompleteError::Place(e)) => return Err(FetchError::Io(Arc::new(e))),
+            Err(CompleteError::Store(e)) => return Err(e.into()),
+        }
+    } else {
+        Some(FetchError::WrongLength { file: file.name.clone(), wanted: file.size, found })
+    };
+    inner.reject(file).await.map_err(|e| FetchError::Discard(Arc::new(e)))?;
+    error.map_or(Ok(None), Err)
+}
+
+struct Drive {
+    depot: Depot,
+    peers: Peers,
+    candidates: watch::Receiver<Vec<NodeId>>,
+    links: BTreeMap<NodeId, Connection>,
+    in_flight: JoinSet<Delivery>,
+    ordered: Vec<plan::Order>,
+    /// What the store lacks.
+    missing: Ranges,
+    arrived: mpsc::Receiver<Arrived>,
+    progress: watch::Sender<Progress>,
+    /// When the rate's window began, and the bytes since.
+    window: (Instant, u64),
+}
+
+impl Drive {
+    async fn download(&mut self) -> Result<(), FetchError> {
+        self.count_up();
+        let mut listening = true;
+        while !self.missing.is_empty() {
+            self.order();
+            let wakes = self.peers.wakes(Instant::now());
+            tokio::select! {
+                Some(end) = self.in_flight.join_next() => {
+                    let delivery = end.map_err(|e| StoreError::of(format!("a piece's task failed: {e}")))?;
+                    self.settle(delivery).await?;
+                }
+                Some(arrived) = self.arrived.recv() => self.note(arrived),
+                changed = self.candidates.changed(), if listening => listening = changed.is_ok(),
+                () = until(wakes), if wakes.is_some() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders as many pieces as there are providers free.
+    fn order(&mut self) {
+        let inner = &self.depot.inner;
+        let me = node::node_id(self.depot.endpoint.id());
+        let able = |peer: &NodeId| *peer != me && !inner.is_liar(*peer);
+        let candidates: Vec<NodeId> = self.candidates.borrow_and_update().iter().copied().filter(able).collect();
+        self.peers.update(candidates);
+        let slots = self.peers.slots(Instant::now());
+        if slots.iter().all(|s| s.free == 0) {
+            return;
+        }
+        let mut open = self.missing.clone();
+        self.ordered.iter().for_each(|order| open.cut(&order.range));
+        for order in plan::assign(&open, plan::piece_size(inner.download.rate()), &slots) {
+            self.peers.asked(order.peer);
+            self.ordered.push(order.clone());
+            let link = self.links.get(&order.peer).cloned();
+            self.in_flight.spawn(self.depot.clone().carry_out(order, link));
+        }
+    }
+
+    async fn settle(&mut self, delivery: Delivery) -> Result<(), FetchError> {
+        let Delivery { order, link, end } = delivery;
+        let peer = order.peer;
+        self.ordered.retain(|o| *o != order);
+        match link {
+            Some(link) => self.links.insert(peer, link),
+            None => self.links.remove(&peer),
+        };
+        let first = self.missing.len() == self.depot.file.size.get();
+        self.missing = self.depot.inner.local(&self.depot.file).await?.without(self.depot.file.size.get());
+        if first {
+            // Until its tables say that a part is there, a killed process would begin anew.
+            self.depot.inner.fs.sync_db().await.map_err(StoreError::of)?;
+        }
+        self.count_up();
+        match end {
+            End::Delivered => self.peers.delivered(peer),
+            End::TheyFailed(fault) => {
+                tracing::debug!(peer = %peer.short(), ?fault, file = %self.depot.file.name, "a provider failed");
+                self.peers.failed(peer, fault, Instant::now());
+                if fault == Fault::Lied {
+                    tracing::warn!(peer = %peer.short(), file = %self.depot.file.name, "a provider sent bytes of another hash");
+                    self.depot.inner.condemn(peer);
+                    if let Some(link) = self.links.remove(&peer) {
+                        link.close(0_u32.into(), b"");
+                    }
+                }
+            }
+            End::WeFailed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Shows what the store really has.
+    fn count_up(&self) {
+        let have = ByteSize(self.depot.file.size.get() - self.missing.len());
+        self.progress.send_modify(|p| p.have = have);
+    }
+
+    /// Shows bytes that came between two counts.
+    fn note(&mut self, arrived: Arrived) {
+        let (since, bytes) = &mut self.window;
+        *bytes += arrived.bytes;
+        let rate = (since.elapsed() >= RATE_WINDOW).then(|| {
+            let millis = since.elapsed().as_millis().max(1);
+            let rate = u128::from(*bytes) * 1000 / millis;
+            (*since, *bytes) = (Instant::now(), 0);
+            ByteSize(u64::try_from(rate).unwrap_or(u64::MAX))
+        });
+        self.progress.send_modify(|p| {
+            p.have = ByteSize((p.have.get() + arrived.bytes).min(p.total.get()));
+            p.from = Some(arrived.from);
+            p.rate = rate.unwrap_or(p.rate);
+        });
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

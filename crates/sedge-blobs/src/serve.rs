@@ -1,0 +1,268 @@
+//! Serving weights to other nodes: who may, what, and how fast.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use iroh::endpoint::{Connection, RecvStream, SendStream};
+use iroh::protocol::{AcceptError, ProtocolHandler};
+use iroh_blobs::protocol::{ERR_PERMISSION, Request};
+use iroh_blobs::provider::events::{EventMask, EventSender, ProviderMessage, RequestMode, ThrottleMode};
+use iroh_blobs::provider::{self, StreamPair};
+use n0_future::task::AbortOnDropHandle;
+use sedge_statement::{Blake3, ByteSize, NodeId};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::limit::Limiter;
+use crate::node;
+use crate::store::BlobStore;
+
+/// Requests served at once on one connection; the next waits. A fetching Sedge asks for two at a time.
+const STREAMS_PER_CONNECTION: usize = 16;
+/// Blocks of 16 KiB waiting for the upload limit. They wait one by one, so this only bounds memory.
+const THROTTLE_QUEUE: usize = 64;
+/// A request is under a kilobyte: whoever takes longer to send it is not asking.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Who may have what. Asked on every connection and again on every request, so that a revocation or the end of a
+/// wish counts at once.
+pub trait Admission: fmt::Debug + Send + Sync + 'static {
+    /// Whether a node may connect for weights at all.
+    fn may_connect(&self, peer: NodeId) -> bool;
+    /// Whether a node may have these bytes.
+    fn may_fetch(&self, peer: NodeId, blob: Blake3) -> bool;
+}
+
+/// Everything on its way out of this node.
+pub(crate) struct Uplink {
+    limiter: Arc<Limiter>,
+    served: Arc<AtomicU64>,
+    refused: AtomicU64,
+    events: EventSender,
+    traffic: Mutex<Traffic>,
+    _throttle: AbortOnDropHandle<()>,
+}
+
+#[derive(Default)]
+struct Traffic {
+    next: u64,
+    connections: BTreeMap<u64, Connection>,
+    requests: BTreeMap<u64, (Blake3, AbortHandle)>,
+    withheld: BTreeSet<Blake3>,
+}
+
+/// Keeps bytes from being served until dropped.
+pub(crate) struct Withheld<'a> {
+    uplink: &'a Uplink,
+    blob: Blake3,
+}
+
+impl Drop for Withheld<'_> {
+    fn drop(&mut self) {
+        self.uplink.traffic().withheld.remove(&self.blob);
+    }
+}
+
+impl Uplink {
+    pub(crate) fn new(rate: Option<u64>) -> Self {
+        let mask = EventMask {
+            throttle: ThrottleMode::Intercept,
+            push: RequestMode::Disabled,
+            get_many: RequestMode::Disabled,
+            ..EventMask::DEFAULT
+        };
+        let (events, blocks) = EventSender::channel(THROTTLE_QUEUE, mask);
+        let limiter = Arc::new(Limiter::new(rate));
+        let served = Arc::new(AtomicU64::new(0));
+        let throttle = tokio::spawn(throttle(blocks, limiter.clone(), served.clone()));
+        Self {
+            limiter,
+            served,
+            refused: AtomicU64::new(0),
+            events,
+            traffic: Mutex::default(),
+            _throttle: AbortOnDropHandle::new(throttle),
+        }
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    fn traffic(&self) -> MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends all uploads of some bytes, and serves them to nobody until the guard is dropped.
+    pub(crate) fn withhold(&self, blob: Blake3) -> Withheld<'_> {
+        let mut traffic = self.traffic();
+        traffic.withheld.insert(blob);
+        traffic.requests.values().filter(|(b, _)| *b == blob).for_each(|(_, request)| request.abort());
+        Withheld { uplink: self, blob }
+    }
+
+    /// Closes every connection that weights are served on.
+    pub(crate) fn end_all(&self) {
+        for connection in self.traffic().connections.values() {
+            connection.close(0_u32.into(), b"closing");
+        }
+    }
+}
+
+/// Lets blocks out one by one, as the limit has it.
+async fn throttle(mut blocks: mpsc::Receiver<ProviderMessage>, limiter: Arc<Limiter>, served: Arc<AtomicU64>) {
+    while let Some(message) = blocks.recv().await {
+        // The mask asks for nothing else but notes of closed connections.
+        let ProviderMessage::Throttle(block) = message else { continue };
+        limiter.take(block.inner.size).await;
+        served.fetch_add(block.inner.size, Ordering::Relaxed);
+        let _asker_gone = block.tx.send(Ok(())).await;
+    }
+}
+
+/// Serves this store's weights under [`iroh_blobs::ALPN`]. Never panics, whatever the other side sends.
+#[derive(Debug, Clone)]
+pub struct Server {
+    store: BlobStore,
+    admission: Arc<dyn Admission>,
+}
+
+impl ProtocolHandler for Server {
+    async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
+        // A panic here would close the whole endpoint; in a task of its own it costs this connection.
+        let served = tokio::spawn(self.clone().connection(connection));
+        if let Err(error) = AbortOnDropHandle::new(served).await {
+            tracing::error!(%error, "serving weights failed");
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    async fn connection(self, connection: Connection) {
+        let uplink = &self.store.inner.uplink;
+        let peer = node::node_id(connection.remote_id());
+        if !self.admission.may_connect(peer) {
+            uplink.refuse();
+            connection.close(ERR_PERMISSION, b"not admitted");
+            return;
+        }
+        let id = {
+            let mut traffic = uplink.traffic();
+            traffic.next += 1;
+            let id = traffic.next;
+            traffic.connections.insert(id, connection.clone());
+            id
+        };
+        let mut requests = JoinSet::new();
+        while let Ok((send, recv)) = connection.accept_bi().await {
+            while requests.len() >= STREAMS_PER_CONNECTION {
+                requests.join_next().await;
+            }
+            while requests.try_join_next().is_some() {}
+            // Dropping `requests` ends this one too, through its handle.
+            requests.spawn(self.clone().request(peer, connection.stable_id(), send, recv));
+        }
+        drop(requests);
+        uplink.traffic().connections.remove(&id);
+    }
+
+    /// Reads one request, asks whether it may be answered, and has it answered where [`Uplink::withhold`] can end it.
+    async fn request(self, peer: NodeId, connection: usize, send: SendStream, mut recv: RecvStream) {
+        let uplink = &self.store.inner.uplink;
+        let read = tokio::time::timeout(REQUEST_DEADLINE, Request::read_async(&mut recv)).await;
+        let Ok(Ok((request, _))) = read else {
+            return tracing::debug!(peer = %peer.short(), "no readable request for weights");
+        };
+        let wanted = match &request {
+            // Sequences of hashes would have us follow what a blob names; only single files are ever served.
+            Request::Get(get) if get.ranges.is_blob() => Some(node::blake3(get.hash)),
+            Request::Observe(observe) => Some(node::blake3(observe.hash)),
+            _ => None,
+        };
+        let blob = wanted.filter(|blob| self.admission.may_connect(peer) && self.admission.may_fetch(peer, *blob));
+        let Some(blob) = blob else {
+            uplink.refuse();
+            tracing::debug!(peer = %peer.short(), "refused a request for weights");
+            return refuse(send, recv);
+        };
+        let pair = StreamPair::new(connection as u64, recv, send, uplink.events.clone());
+        let store = self.store.inner.fs.deref().clone();
+        let answered = {
+            let mut traffic = uplink.traffic();
+            if traffic.withheld.contains(&blob) {
+                return;
+            }
+            let answering = tokio::spawn(async move {
+                match request {
+                    Request::Get(get) => provider::handle_get(pair, store, get).await,
+                    Request::Observe(observe) => provider::handle_observe(pair, store, observe).await,
+                    _ => Ok(()),
+                }
+            });
+            traffic.next += 1;
+            let id = traffic.next;
+            traffic.requests.insert(id, (blob, answering.abort_handle()));
+            (id, AbortOnDropHandle::new(answering))
+        };
+        let (id, answering) = answered;
+        let _gone = Answering { uplink, id };
+        match answering.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(peer = %peer.short(), %error, "a request for weights ended early"),
+            Err(error) => tracing::debug!(peer = %peer.short(), %error, "a request for weights was ended"),
+        }
+    }
+}
+
+/// Says no in a way that the other side can tell from not having the bytes.
+fn refuse(mut send: SendStream, mut recv: RecvStream) {
+    let _connection_gone = send.reset(ERR_PERMISSION);
+    let _connection_gone = recv.stop(ERR_PERMISSION);
+}
+
+/// Takes a request off the list when it ends, however it ends.
+struct Answering<'a> {
+    uplink: &'a Uplink,
+    id: u64,
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.uplink.traffic().requests.remove(&self.id);
+    }
+}
+
+impl BlobStore {
+    /// The handler to put under iroh's `Router` for [`iroh_blobs::ALPN`].
+    pub fn protocol_handler(&self, admission: Arc<dyn Admission>) -> Server {
+        Server { store: self.clone(), admission }
+    }
+
+    /// How many connections and requests were refused since the start.
+    pub fn refused(&self) -> u64 {
+        self.inner.uplink.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of weights went out since the start.
+    pub fn served(&self) -> ByteSize {
+        ByteSize(self.inner.uplink.served.load(Ordering::Relaxed))
+    }
+
+    /// Closes a node's connections for weights: for a node just revoked.
+    pub fn disconnect(&self, peer: NodeId) {
+        for connection in self.inner.uplink.traffic().connections.values() {
+            if node::node_id(connection.remote_id()) == peer {
+                connection.close(ERR_PERMISSION, b"no longer admitted");
+            }
+        }
+    }
+}

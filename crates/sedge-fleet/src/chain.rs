@@ -1,0 +1,185 @@
+//! One document: the chain of its author's links, and the Automerge document that they make.
+
+mod adopt;
+mod draft;
+
+use automerge::Automerge;
+use sedge_statement::{ChangeHash, DocId, SignedHead};
+
+use crate::fork::Side;
+use crate::precheck::Shape;
+use crate::segment::{self, MAX_SEGMENT_BYTES, Segment};
+
+pub use adopt::AdoptError;
+pub(crate) use draft::{DraftError, put_handover};
+
+/// The most links of one epoch.
+pub const MAX_LINKS: u64 = 256;
+/// The most bytes of one epoch's links; past it the author begins the next.
+pub const MAX_CHAIN_BYTES: usize = 4 << 20;
+
+/// One change, and the head that its author signed there, if it was heard.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) raw: Vec<u8>,
+    pub(crate) hash: ChangeHash,
+    pub(crate) head: Option<SignedHead>,
+}
+
+/// How an offered segment stands to what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    /// Nothing new.
+    Known,
+    /// Links before it are missing, from this one on.
+    Gap(u64),
+    /// Its links from this position in it on are new.
+    Extends(usize),
+    /// It parts from what is held at this sequence number.
+    Parts(u64),
+    /// It parts from what is held somewhere before it begins.
+    PartsBefore,
+}
+
+/// What a later epoch's first link says of the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Handover {
+    /// The final head of the epoch before.
+    pub(crate) head: Option<ChangeHash>,
+    /// How many links that epoch had.
+    pub(crate) seq: u64,
+    /// How many links of this epoch carry the whole state over.
+    pub(crate) complete_after: u64,
+}
+
+/// A document's chain. The Automerge document stands at the last link before the lowest proven fork.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain {
+    id: DocId,
+    actor: [u8; 16],
+    /// Every link held. After a fork those past the cut stay only as far as the next head, which proves those before.
+    links: Vec<Link>,
+    bytes: usize,
+    cut: Option<u64>,
+    handover: Option<Handover>,
+    shape: Shape,
+    doc: Automerge,
+}
+
+impl Chain {
+    /// An empty chain, counted up to `cut` where a fork is proven.
+    pub(crate) fn new(id: DocId, cut: Option<u64>) -> Self {
+        let actor = segment::actor(&id);
+        let mut doc = Automerge::new();
+        doc.set_actor(automerge::ActorId::from(actor));
+        Self { id, actor, links: Vec::new(), bytes: 0, cut, handover: None, shape: Shape::default(), doc }
+    }
+
+    pub(crate) fn id(&self) -> &DocId {
+        &self.id
+    }
+
+    /// How many links count.
+    pub(crate) fn len(&self) -> u64 {
+        self.held().min(self.cut.unwrap_or(u64::MAX))
+    }
+
+    /// How many links are held, counting or not.
+    fn held(&self) -> u64 {
+        self.links.len() as u64
+    }
+
+    /// Bytes of all links held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The last hash that counts.
+    pub(crate) fn head(&self) -> Option<ChangeHash> {
+        self.hash_at(self.len())
+    }
+
+    /// The hash of the link `seq`, if held.
+    pub(crate) fn hash_at(&self, seq: u64) -> Option<ChangeHash> {
+        self.link(seq).map(|link| link.hash)
+    }
+
+    pub(crate) fn link(&self, seq: u64) -> Option<&Link> {
+        self.links.get(usize::try_from(seq.checked_sub(1)?).ok()?)
+    }
+
+    /// The links from `seq` on, for storing.
+    pub(crate) fn links_from(&self, seq: u64) -> impl Iterator<Item = (u64, &Link)> {
+        (1u64..).zip(&self.links).filter(move |(at, _)| *at >= seq)
+    }
+
+    /// The document.
+    pub(crate) fn doc(&self) -> &Automerge {
+        &self.doc
+    }
+
+    /// What this epoch says of the one before.
+    pub(crate) fn handover(&self) -> Option<Handover> {
+        self.handover
+    }
+
+    /// Whether the whole state is here, so that readers may use this epoch.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.len() >= self.handover.map_or(1, |handover| handover.complete_after)
+    }
+
+    /// How a segment stands to what is held.
+    pub(crate) fn relation(&self, segment: &Segment) -> Relation {
+        let first = segment.first();
+        if first.seq > self.held() + 1 {
+            return Relation::Gap(self.held() + 1);
+        }
+        if segment.previous() != self.hash_at(first.seq - 1) {
+            return Relation::PartsBefore;
+        }
+        for (i, (place, _)) in segment.links.iter().enumerate() {
+            match self.hash_at(place.seq) {
+                Some(ours) if ours == place.hash => {}
+                Some(_) => return Relation::Parts(place.seq),
+                None if self.cut.is_some_and(|cut| self.held() >= cut) => return Relation::Known,
+                None => return Relation::Extends(i),
+            }
+        }
+        Relation::Known
+    }
+
+    /// The links from `seq` up to the first head that covers it: the shortest that proves them.
+    pub(crate) fn side(&self, seq: u64) -> Option<Side> {
+        let end = self.next_head(seq)?;
+        Some(self.stretch(seq, end))
+    }
+
+    /// As many links from `seq` on as fit under one head within the limit, for sending; none where there is nothing to send.
+    pub(crate) fn page(&self, seq: u64) -> Option<Side> {
+        if seq == 0 || seq > self.len() {
+            return None;
+        }
+        let mut end = self.next_head(seq)?;
+        let mut bytes: usize = self.links_from(seq).take_while(|(at, _)| *at <= end).map(|(_, l)| l.raw.len()).sum();
+        while end < self.len() {
+            let Some(next) = self.next_head(end + 1) else { break };
+            bytes +=
+                self.links_from(end + 1).take_while(|(at, _)| *at <= next).map(|(_, l)| l.raw.len()).sum::<usize>();
+            if bytes > MAX_SEGMENT_BYTES {
+                break;
+            }
+            end = next;
+        }
+        Some(self.stretch(seq, end))
+    }
+
+    fn next_head(&self, seq: u64) -> Option<u64> {
+        self.links_from(seq).find(|(_, link)| link.head.is_some()).map(|(at, _)| at)
+    }
+
+    fn stretch(&self, seq: u64, end: u64) -> Side {
+        let head = self.link(end).and_then(|link| link.head.clone()).expect("stretches end at a head");
+        let links = self.links_from(seq).take_while(|(at, _)| *at <= end).map(|(_, link)| link.raw.clone()).collect();
+        Side { head, links }
+    }
+}

@@ -1,0 +1,311 @@
+//! All documents and objects of one node, and the sync protocol, without any I/O.
+
+mod items;
+mod links;
+mod open;
+mod vector;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sedge_statement::{Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
+
+use crate::documents::Documents;
+use crate::finding::Findings;
+use crate::frame::{Cause, Frame, Hello, Item, MAX_FRAME_BYTES, PROTOCOL};
+use crate::objects::Objects;
+use crate::peer::Peer;
+use crate::view::{FoldInput, fold};
+use crate::{Finding, FindingKind, FleetView, Membership, Write};
+
+pub use items::PublishError;
+pub use open::{OpenError, RecordError};
+pub use write::WriteError;
+
+/// How long a view is used though nothing changed: certificates begin and end with time.
+const VIEW_LASTS: Duration = Duration::from_secs(1);
+/// The longest path of certificates in a hello.
+const MAX_PATH: usize = 16;
+
+/// What happens to a fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A peer is connected, and the transport has proven its id.
+    Connected {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A peer is gone.
+    Disconnected {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A peer sent a frame.
+    Received {
+        /// The peer.
+        peer: NodeId,
+        /// The frame, without its length.
+        frame: Vec<u8>,
+    },
+    /// Time has passed; once a second or oftener.
+    Tick,
+}
+
+/// What is to be done, in order; a `Persist` is synced before the sends behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Write to the store, all or nothing.
+    Persist(Vec<Write>),
+    /// Send a frame.
+    Send {
+        /// To whom.
+        peer: NodeId,
+        /// The frame, without its length.
+        frame: Vec<u8>,
+    },
+    /// Close the connection.
+    Close {
+        /// Of whom.
+        peer: NodeId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The view may have changed.
+    Changed,
+}
+
+/// Why a connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer proved no valid certificate. It must join first.
+    #[error("the peer is not a member")]
+    NotAMember,
+    /// The peer is of another mesh.
+    #[error("the peer is of another mesh")]
+    OtherMesh,
+    /// The peer speaks another version of the protocol; update the older one.
+    #[error("the peer speaks another version of the protocol")]
+    OtherProtocol,
+    /// The peer sent too much that no honest node sends.
+    #[error("the peer misbehaved")]
+    Misbehaved,
+}
+
+/// All documents and objects of one node, and its side of the sync protocol.
+#[derive(Debug)]
+pub struct Fleet {
+    mesh: MeshId,
+    me: NodeId,
+    genesis: Genesis,
+    membership: Membership,
+    objects: Objects,
+    documents: Documents,
+    findings: Findings,
+    peers: BTreeMap<NodeId, Peer>,
+    digest: Option<[u8; 32]>,
+    view: Option<(Timestamp, Arc<FleetView>)>,
+}
+
+impl Fleet {
+    /// Takes an event and says what to do.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let mut out = Vec::new();
+        match event {
+            Event::Connected { peer } if peer != self.me => {
+                self.peers.insert(peer, Peer::new(now));
+                self.send_hello(peer, false, &mut out);
+            }
+            Event::Connected { .. } => {}
+            Event::Disconnected { peer } => {
+                self.peers.remove(&peer);
+            }
+            Event::Received { peer, frame } => self.receive(peer, &frame, now, &mut out),
+            Event::Tick => self.tick(now, &mut out),
+        }
+        out
+    }
+
+    /// Whether a peer may connect: it holds a valid certificate.
+    pub fn admit(&self, peer: NodeId, now: Timestamp) -> bool {
+        self.membership.is_member(&peer, now)
+    }
+
+    /// A node's certificate and those above it, for a hello or for one who joins; empty where it has none.
+    pub fn certificate_path(&self, node: NodeId) -> Vec<Object> {
+        self.membership.path(&node).iter().filter_map(|id| self.objects.get(id).cloned()).collect()
+    }
+
+    /// What the mesh says, as far as this node has heard. Folded again only after a change, or a second later.
+    pub fn view(&mut self, now: Timestamp) -> Arc<FleetView> {
+        if let Some((at, view)) = &self.view
+            && *at <= now
+            && now.since(*at) < VIEW_LASTS
+        {
+            return Arc::clone(view);
+        }
+        let mut findings = self.findings.list();
+        findings.extend(self.documents.forked().map(|(doc, from)| {
+            let detail = format_args!("two signed histories part at link {from}").to_string();
+            Finding::new(FindingKind::Fork, doc.author, Some(doc.clone()), detail)
+        }));
+        let view = Arc::new(fold(FoldInput {
+            mesh: self.mesh,
+            genesis: &self.genesis,
+            membership: &self.membership,
+            documents: self.documents.readable(),
+            findings,
+            now,
+        }));
+        self.view = Some((now, Arc::clone(&view)));
+        view
+    }
+
+    fn receive(&mut self, peer: NodeId, bytes: &[u8], now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(state) = self.peers.get(&peer) else { return };
+        let heard = state.heard;
+        let frame = match Frame::from_bytes(bytes) {
+            Ok(frame) => frame,
+            Err(error) => return self.fault(peer, format_args!("frame: {error}"), out),
+        };
+        match frame {
+            Frame::Hello(hello) => self.on_hello(peer, hello, now, out),
+            // A frame from before a hello that was lost; the hello comes again with the next tick.
+            _ if !heard => {}
+            Frame::Digest { scope: Scope::Mesh, digest } => self.on_digest(peer, digest, now, out),
+            Frame::Digest { .. } => {}
+            Frame::Vector { from, to, docs } => self.on_vector(peer, from, to, docs, now, out),
+            Frame::Set { from, to, ids } => self.on_set(peer, from, to, ids, now, out),
+            Frame::Links { cause, head, first_seq, links } => {
+                self.on_links(peer, cause, head, first_seq, links, now, out);
+            }
+            Frame::Items { cause, items } => self.on_items(peer, cause, items, now, out),
+            Frame::Want { doc, from_seq } => self.on_want(peer, &doc, from_seq, now, out),
+            Frame::WantItems(ids) => self.on_want_items(peer, &ids, now, out),
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let due: Vec<(NodeId, bool, bool)> = self
+            .peers
+            .iter_mut()
+            .filter_map(|(id, peer)| {
+                let due = peer.is_due(&self.me, id, now);
+                due.then(|| (*id, peer.heard, std::mem::take(&mut peer.news)))
+            })
+            .collect();
+        for (peer, heard, news) in due {
+            match heard {
+                false => self.send_hello(peer, false, out),
+                true if self.me > peer || news => self.send_digest(peer, out),
+                true => {}
+            }
+        }
+    }
+
+    fn on_hello(&mut self, peer: NodeId, hello: Hello, now: Timestamp, out: &mut Vec<Effect>) {
+        if hello.protocol != PROTOCOL {
+            return self.close(peer, CloseReason::OtherProtocol, out);
+        }
+        if hello.mesh != self.mesh {
+            return self.close(peer, CloseReason::OtherMesh, out);
+        }
+        if hello.path.len() > MAX_PATH {
+            return self.fault(peer, "a path of certificates without end", out);
+        }
+        let items = hello.path.into_iter().map(Item::Object).collect();
+        self.on_items(peer, Cause::CatchUp, items, now, out);
+        if !self.membership.is_member(&peer, now) {
+            return self.close(peer, CloseReason::NotAMember, out);
+        }
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        let first = !state.heard;
+        state.heard = true;
+        if !hello.heard {
+            self.send_hello(peer, true, out);
+        }
+        if first && self.me > peer {
+            self.send_digest(peer, out);
+        }
+    }
+
+    fn send_hello(&self, peer: NodeId, heard: bool, out: &mut Vec<Effect>) {
+        let path = self.certificate_path(self.me).iter().map(Object::to_bytes).collect();
+        send(peer, &Frame::Hello(Hello { protocol: PROTOCOL, mesh: self.mesh, path, heard }), out);
+    }
+
+    fn send_digest(&mut self, peer: NodeId, out: &mut Vec<Effect>) {
+        let digest = self.digest();
+        send(peer, &Frame::Digest { scope: Scope::Mesh, digest }, out);
+    }
+
+    /// The digest of everything that syncs.
+    fn digest(&mut self) -> [u8; 32] {
+        if let Some(digest) = self.digest {
+            return digest;
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("sedge sync digest 1");
+        for (doc, chain) in self.documents.chains() {
+            hasher.update(&codec::encode(&(doc, chain.len(), chain.head())));
+        }
+        for id in self.item_ids() {
+            hasher.update(id.as_bytes());
+        }
+        let digest = *hasher.finalize().as_bytes();
+        self.digest = Some(digest);
+        digest
+    }
+
+    /// Whether documents of this author are kept: it is a root, or holds a certificate.
+    fn is_known(&self, author: &NodeId) -> bool {
+        self.genesis.roots.contains(author) || self.membership.certificate(author).is_some()
+    }
+
+    /// The peers that are members, but one.
+    fn others(&self, but: Option<NodeId>) -> Vec<NodeId> {
+        self.peers.iter().filter(|(id, peer)| peer.heard && Some(**id) != but).map(|(id, _)| *id).collect()
+    }
+
+    /// Hurries the digests to all peers but one: they may lack what came from it.
+    fn hurry_others(&mut self, but: NodeId, now: Timestamp) {
+        self.peers.iter_mut().filter(|(id, _)| **id != but).for_each(|(_, peer)| peer.hurry(now));
+    }
+
+    fn changed(&mut self, out: &mut Vec<Effect>) {
+        self.digest = None;
+        self.view = None;
+        if !out.contains(&Effect::Changed) {
+            out.push(Effect::Changed);
+        }
+    }
+
+    fn note(&mut self, finding: Finding, out: &mut Vec<Effect>) {
+        if self.findings.note(finding) {
+            self.view = None;
+            if !out.contains(&Effect::Changed) {
+                out.push(Effect::Changed);
+            }
+        }
+    }
+
+    /// Counts a fault of a sender, and closes the connection after too many.
+    fn fault(&mut self, peer: NodeId, detail: impl std::fmt::Display, out: &mut Vec<Effect>) {
+        self.note(Finding::new(FindingKind::Malformed, peer, None, detail), out);
+        if self.peers.get_mut(&peer).is_some_and(Peer::fault) {
+            self.close(peer, CloseReason::Misbehaved, out);
+        }
+    }
+
+    fn close(&mut self, peer: NodeId, reason: CloseReason, out: &mut Vec<Effect>) {
+        self.peers.remove(&peer);
+        out.push(Effect::Close { peer, reason });
+    }
+}
+
+fn send(peer: NodeId, frame: &Frame, out: &mut Vec<Effect>) {
+    let frame = frame.to_bytes();
+    debug_assert!(frame.len() <= MAX_FRAME_BYTES, "frames are paged");
+    out.push(Effect::Send { peer, frame });
+}

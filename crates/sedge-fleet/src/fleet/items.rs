@@ -1,0 +1,222 @@
+//! Objects and evidence: the set that syncs by id.
+
+use sedge_statement::{NodeId, Object, ObjectError, ObjectId, ObjectKind, Timestamp};
+
+use super::{Effect, Fleet, send};
+use crate::documents::Documents;
+use crate::frame::{Cause, Frame, Item};
+use crate::membership::CertificateRefusal;
+use crate::record::{self, Write};
+use crate::{Finding, FindingKind};
+
+/// How many bytes of items go into one frame, beside the last.
+const ITEMS_PER_FRAME: usize = 256 << 10;
+
+/// Why an object is not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The object does not verify in this mesh.
+    #[error("the object {0}")]
+    Object(#[from] ObjectError),
+    /// Its signer holds no certificate; publish that one first.
+    #[error("its signer is not a member")]
+    NotAMember,
+    /// The certificate is not in effect with what is known; publish its issuer's first, or issue it otherwise.
+    #[error("the certificate {0}")]
+    Certificate(#[from] CertificateRefusal),
+    /// Its signer has published as much as one signer may.
+    #[error("its signer has published too much")]
+    OverQuota,
+}
+
+impl Fleet {
+    /// Adds an object made here (a certificate just issued), and sends it to every peer.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; nothing was kept.
+    pub fn publish(&mut self, object: Object, _now: Timestamp) -> Result<Vec<Effect>, PublishError> {
+        let mut out = Vec::new();
+        let bytes = object.to_bytes();
+        Object::open(&bytes, self.mesh)?;
+        let Some(write) = self.keep(object, bytes.len())? else { return Ok(out) };
+        out.push(Effect::Persist(vec![write]));
+        let frame = Frame::Items { cause: Cause::New, items: vec![Item::Object(bytes)] };
+        self.others(None).into_iter().for_each(|peer| send(peer, &frame, &mut out));
+        self.changed(&mut out);
+        Ok(out)
+    }
+
+    /// Keeps a verified object; nothing to write where it is known.
+    pub(super) fn keep(&mut self, object: Object, bytes: usize) -> Result<Option<Write>, PublishError> {
+        let id = object.id();
+        if self.objects.contains(&id) {
+            return Ok(None);
+        }
+        if !self.objects.has_room(&object, bytes) {
+            return Err(PublishError::OverQuota);
+        }
+        if object.kind() == ObjectKind::CERTIFICATE {
+            // One without a path could be made by anybody, in any number: it comes again once its issuer's is here.
+            self.membership.judge(&object.body()?)?;
+            self.membership.add(&object)?;
+        } else if !self.is_known(&object.signer()) {
+            return Err(PublishError::NotAMember);
+        }
+        let write = Write { key: record::object_key(&id), value: Some(object.to_bytes()) };
+        self.objects.insert(id, object, bytes);
+        Ok(Some(write))
+    }
+
+    /// The ids of everything that syncs as a set, in order.
+    pub(super) fn item_ids(&self) -> Vec<ObjectId> {
+        let mut ids: Vec<ObjectId> =
+            self.objects.ids().copied().chain(self.documents.forks().map(|(id, _)| id)).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    fn item(&self, id: &ObjectId) -> Option<Item> {
+        let object = self.objects.get(id).map(|object| Item::Object(object.to_bytes()));
+        object.or_else(|| {
+            self.documents.forks().find(|(known, _)| known == id).map(|(_, bytes)| Item::Fork(bytes.to_vec()))
+        })
+    }
+
+    pub(super) fn on_items(
+        &mut self,
+        peer: NodeId,
+        cause: Cause,
+        items: Vec<Item>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let (mut objects, mut forks) = (Vec::new(), Vec::new());
+        for item in items {
+            match item {
+                Item::Object(bytes) => match Object::open(&bytes, self.mesh) {
+                    Ok(object) => objects.push((object, bytes)),
+                    Err(error) => self.fault(peer, format_args!("object: {error}"), out),
+                },
+                Item::Fork(bytes) => forks.push(bytes),
+            }
+        }
+        let fresh = self.take_objects(objects, out);
+        if !fresh.is_empty() {
+            let writes = fresh.iter().map(|(write, _)| write.clone()).collect();
+            out.push(Effect::Persist(writes));
+            if cause == Cause::New {
+                let items: Vec<Item> = fresh.into_iter().map(|(_, bytes)| Item::Object(bytes)).collect();
+                self.others(Some(peer)).into_iter().for_each(|other| send_items(other, cause, items.clone(), out));
+            } else {
+                self.hurry_others(peer, now);
+            }
+            self.changed(out);
+        }
+        for bytes in forks {
+            self.take_fork(peer, &bytes, out);
+        }
+    }
+
+    /// Takes objects in whatever order they came: again and again, while any of them made others acceptable.
+    fn take_objects(&mut self, mut waiting: Vec<(Object, Vec<u8>)>, out: &mut Vec<Effect>) -> Vec<(Write, Vec<u8>)> {
+        let mut fresh = Vec::new();
+        loop {
+            let before = fresh.len();
+            let mut refused = Vec::new();
+            for (object, bytes) in waiting {
+                match self.keep(object.clone(), bytes.len()) {
+                    Ok(Some(write)) => fresh.push((write, bytes)),
+                    Ok(None) => {}
+                    Err(reason) => refused.push((object, bytes, reason)),
+                }
+            }
+            if refused.is_empty() || fresh.len() == before {
+                for (object, _, reason) in refused {
+                    self.note_refused(&object, reason, out);
+                }
+                return fresh;
+            }
+            waiting = refused.into_iter().map(|(object, bytes, _)| (object, bytes)).collect();
+        }
+    }
+
+    fn note_refused(&mut self, object: &Object, reason: PublishError, out: &mut Vec<Effect>) {
+        let kind = match reason {
+            PublishError::OverQuota => FindingKind::OverQuota,
+            PublishError::NotAMember => return,
+            // Its issuer may well be on its way, and an unknown key cannot be named: there are too many.
+            PublishError::Certificate(CertificateRefusal::UnknownIssuer) => return,
+            PublishError::Certificate(_) | PublishError::Object(_) => FindingKind::BadCertificate,
+        };
+        if self.is_known(&object.signer()) {
+            self.note(Finding::new(kind, object.signer(), None, reason), out);
+        }
+    }
+
+    fn take_fork(&mut self, peer: NodeId, bytes: &[u8], out: &mut Vec<Effect>) {
+        if self.documents.has_evidence(bytes) {
+            return;
+        }
+        let evidence = match Documents::open_evidence(bytes, self.mesh) {
+            Ok(evidence) => evidence,
+            Err(error) => return self.fault(peer, format_args!("evidence: {error}"), out),
+        };
+        if !self.is_known(&evidence.doc().author) {
+            return;
+        }
+        match self.documents.accept(evidence) {
+            Ok(Some(forked)) => self.announce_fork(forked, Some(peer), out),
+            Ok(None) => {}
+            Err(error) => self.fault(peer, format_args!("evidence: {error}"), out),
+        }
+    }
+
+    pub(super) fn on_want_items(&mut self, peer: NodeId, ids: &[ObjectId], now: Timestamp, out: &mut Vec<Effect>) {
+        self.answer_items(peer, ids, now, out);
+    }
+
+    /// Sends the items named, as far as they are held and the peer's share allows; answers how many bytes that was.
+    pub(super) fn answer_items(
+        &mut self,
+        peer: NodeId,
+        ids: &[ObjectId],
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> usize {
+        let (mut items, mut sent) = (Vec::new(), 0);
+        for id in ids {
+            let Some(item) = self.item(id) else { continue };
+            let bytes = size(&item);
+            if !self.peers.get_mut(&peer).is_some_and(|state| state.may_answer(bytes, now)) {
+                break;
+            }
+            sent += bytes;
+            items.push(item);
+        }
+        send_items(peer, Cause::CatchUp, items, out);
+        sent
+    }
+}
+
+fn size(item: &Item) -> usize {
+    match item {
+        Item::Object(bytes) | Item::Fork(bytes) => bytes.len(),
+    }
+}
+
+/// Sends items in frames of a bounded size: what fills a frame, and one more, which is at most [`Object::MAX_BYTES`].
+fn send_items(peer: NodeId, cause: Cause, items: Vec<Item>, out: &mut Vec<Effect>) {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for item in items {
+        bytes += size(&item) + 8;
+        batch.push(item);
+        if bytes >= ITEMS_PER_FRAME {
+            send(peer, &Frame::Items { cause, items: std::mem::take(&mut batch) }, out);
+            bytes = 0;
+        }
+    }
+    if !batch.is_empty() {
+        send(peer, &Frame::Items { cause, items: batch }, out);
+    }
+}

@@ -1,0 +1,116 @@
+//! Links that come, and links that are asked for.
+
+use sedge_statement::{DocId, NodeId, Scope, SignedHead, Timestamp};
+
+use super::{Effect, Fleet, send};
+use crate::documents::{Forked, Offered};
+use crate::fork::Side;
+use crate::frame::{Cause, Frame, Item};
+use crate::segment::Segment;
+use crate::{Finding, FindingKind};
+
+impl Fleet {
+    #[expect(clippy::too_many_arguments, reason = "the fields of one frame")]
+    pub(super) fn on_links(
+        &mut self,
+        peer: NodeId,
+        cause: Cause,
+        head: SignedHead,
+        first_seq: u64,
+        links: Vec<Vec<u8>>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let doc = head.doc.clone();
+        if doc.scope != Scope::Mesh {
+            return self.fault(peer, "a document of a scope that is not in use", out);
+        }
+        // Told before any signature is checked: in a mesh every link arrives from several neighbours.
+        let held = self.documents.chain(&doc).and_then(|chain| chain.hash_at(head.seq));
+        if held == Some(head.head) {
+            return;
+        }
+        if !self.is_known(&doc.author) {
+            // A newcomer's links outrun its certificate now and then. It is no finding, which anybody could then fill with ids made up, but a
+            // reason to look soon.
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.hurry(now);
+            }
+            return;
+        }
+        let segment = match Segment::open(self.mesh, head, first_seq, links) {
+            Ok(segment) => segment,
+            Err(error) => return self.fault(peer, format_args!("links: {error}"), out),
+        };
+        let forward = (cause == Cause::New).then(|| links_frame(Cause::New, first_seq, &segment));
+        match self.documents.offer(segment) {
+            Offered::Known => {}
+            Offered::Adopted(writes) => {
+                out.push(Effect::Persist(writes));
+                match forward {
+                    Some(frame) => self.others(Some(peer)).into_iter().for_each(|other| send(other, &frame, out)),
+                    None => self.hurry_others(peer, now),
+                }
+                self.changed(out);
+            }
+            Offered::Missing(from_seq) => send(peer, &Frame::Want { doc, from_seq }, out),
+            Offered::Forked(forked) => self.announce_fork(forked, None, out),
+            Offered::Refused(refusal) => {
+                self.note(Finding::new(FindingKind::BadChange, doc.author, Some(doc), refusal), out);
+                // No honest node holds it, so whoever sends it is counted too.
+                self.fault(peer, "passed on a change that no honest node accepts", out);
+            }
+            Offered::OverQuota => {
+                let detail = "more documents or bytes than one author may have";
+                self.note(Finding::new(FindingKind::OverQuota, doc.author, Some(doc), detail), out);
+            }
+        }
+    }
+
+    /// Stores and passes on evidence just accepted.
+    pub(super) fn announce_fork(&mut self, forked: Forked, from: Option<NodeId>, out: &mut Vec<Effect>) {
+        let Forked { id, writes } = forked;
+        out.push(Effect::Persist(writes));
+        let evidence = self.documents.forks().find(|(known, _)| *known == id).map(|(_, bytes)| bytes.to_vec());
+        if let Some(bytes) = evidence {
+            let frame = Frame::Items { cause: Cause::New, items: vec![Item::Fork(bytes)] };
+            self.others(from).into_iter().for_each(|other| send(other, &frame, out));
+        }
+        self.changed(out);
+    }
+
+    pub(super) fn on_want(&mut self, peer: NodeId, doc: &DocId, from_seq: u64, now: Timestamp, out: &mut Vec<Effect>) {
+        self.send_pages(peer, doc, from_seq, now, out);
+    }
+
+    /// Sends all links of a document from `from_seq` on; answers how many bytes that was.
+    pub(super) fn send_pages(
+        &mut self,
+        peer: NodeId,
+        doc: &DocId,
+        mut from_seq: u64,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> usize {
+        let mut sent = 0;
+        let Some(chain) = self.documents.chain(doc) else { return sent };
+        while let Some(Side { head, links }) = chain.page(from_seq) {
+            let first_seq = from_seq;
+            from_seq = head.seq + 1;
+            let bytes: usize = links.iter().map(Vec::len).sum();
+            let Some(state) = self.peers.get_mut(&peer) else { return sent };
+            if !state.may_answer(bytes, now) {
+                return sent;
+            }
+            sent += bytes;
+            send(peer, &Frame::Links { cause: Cause::CatchUp, head, first_seq, links }, out);
+        }
+        sent
+    }
+}
+
+/// The frame that carries a segment.
+pub(super) fn links_frame(cause: Cause, first_seq: u64, segment: &Segment) -> Frame {
+    let links = segment.links.iter().map(|(_, raw)| raw.clone()).collect();
+    Frame::Links { cause, head: segment.head.clone(), first_seq, links }
+}

@@ -1,0 +1,212 @@
+//! Writing one's own documents.
+
+use automerge::AutomergeError;
+use sedge_statement::{DocId, DocKind, SecretKey, SignedHead, Timestamp};
+
+use super::{Effect, Fleet, send};
+use crate::chain::{Chain, DraftError, Handover, MAX_CHAIN_BYTES, MAX_LINKS, put_handover};
+use crate::documents::{Offered, doc_id};
+use crate::frame::Cause;
+use crate::precheck::{MAX_LINK_BYTES, Refusal};
+use crate::schema::{Edit, apply, snapshot};
+use crate::segment::Segment;
+
+/// How many edits a link of carried-over state begins with, before it is halved to fit.
+const EDITS_PER_LINK: usize = 64;
+
+/// Why one's own document is not written. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The key is not this node's: only its own documents are its to write.
+    #[error("the key is another node's")]
+    NotOurKey,
+    /// An edit belongs in a document of another kind; write each kind apart.
+    #[error("an edit belongs in a {wanted} document, not in a {kind} document")]
+    OtherKind {
+        /// Where it belongs.
+        wanted: DocKind,
+        /// Where it was to go.
+        kind: DocKind,
+    },
+    /// Too much for one link; write fewer edits at once.
+    #[error("the link {0}")]
+    Link(#[from] Refusal),
+    /// The state does not fit an epoch; remove what is no longer needed.
+    #[error("the document's state does not fit one epoch")]
+    StateTooLarge,
+    /// Two histories of this document are signed with this key. A `node` document heals once by itself; otherwise the node needs a new
+    /// certificate under a new key.
+    #[error("two signed histories of the document exist")]
+    Forked,
+    /// This node has written as much as one author may. It needs a new certificate under a new key.
+    #[error("more documents or bytes than one author may have")]
+    OverQuota,
+    /// Automerge refuses the edits.
+    #[error("automerge: {0}")]
+    Automerge(#[source] AutomergeError),
+}
+
+impl From<DraftError> for WriteError {
+    fn from(error: DraftError) -> Self {
+        match error {
+            DraftError::Automerge(error) => Self::Automerge(error),
+            DraftError::Refused(refusal) => Self::Link(refusal),
+        }
+    }
+}
+
+impl Fleet {
+    /// Makes one change of one's own document of a kind, and begins its next epoch where this one is full or forked.
+    ///
+    /// After a start, give neighbours a moment to say what they hold of this node before the first write: a restored backup forks
+    /// otherwise. Edits that change nothing write nothing.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn write(
+        &mut self,
+        key: &SecretKey,
+        kind: DocKind,
+        now: Timestamp,
+        edits: &[Edit],
+    ) -> Result<Vec<Effect>, WriteError> {
+        if key.node_id() != self.me {
+            return Err(WriteError::NotOurKey);
+        }
+        if let Some(edit) = edits.iter().find(|edit| edit.kind() != kind) {
+            return Err(WriteError::OtherKind { wanted: edit.kind(), kind });
+        }
+        let segments = match self.open_chain(kind) {
+            Some((id, chain)) => chain
+                .draft(now, |doc| apply(doc, edits))?
+                .map(|raw| self.sign(key, id, chain.len() + 1, raw, now))
+                .into_iter()
+                .collect(),
+            None => self.next_epoch(key, kind, now, edits)?,
+        };
+        let mut out = Vec::new();
+        let mut writes = Vec::new();
+        let mut sends = Vec::new();
+        let changes = !segments.is_empty();
+        for segment in segments {
+            let frame = super::links::links_frame(Cause::New, segment.first().seq, &segment);
+            // Every draft passed the checks of this very chain, so only the quota can be in the way; what was adopted before stays.
+            let Offered::Adopted(more) = self.documents.offer(segment) else { break };
+            writes.extend(more);
+            self.others(None).into_iter().for_each(|peer| send(peer, &frame, &mut sends));
+        }
+        if changes && writes.is_empty() {
+            return Err(WriteError::OverQuota);
+        }
+        if !writes.is_empty() {
+            out.push(Effect::Persist(writes));
+            out.append(&mut sends);
+            self.changed(&mut out);
+        }
+        Ok(out)
+    }
+
+    /// The chain that takes the next link, if there is one with room.
+    fn open_chain(&self, kind: DocKind) -> Option<(&DocId, &Chain)> {
+        self.documents.last(self.me, kind).filter(|(id, chain)| {
+            !self.documents.is_forked(id)
+                && id.epoch.checked_add(1) == Some(self.documents.next_epoch(self.me, kind))
+                && id.epoch <= self.documents.last_epoch(self.me, kind)
+                && chain.is_complete()
+                && chain.len() < MAX_LINKS
+                && chain.bytes() + MAX_LINK_BYTES <= MAX_CHAIN_BYTES
+        })
+    }
+
+    fn sign(&self, key: &SecretKey, doc: &DocId, seq: u64, raw: Vec<u8>, now: Timestamp) -> Segment {
+        sign(key, self.mesh, doc, seq, raw, now)
+    }
+
+    /// The links of a new epoch: what it follows, the state so far, and the edits.
+    fn next_epoch(
+        &self,
+        key: &SecretKey,
+        kind: DocKind,
+        now: Timestamp,
+        edits: &[Edit],
+    ) -> Result<Vec<Segment>, WriteError> {
+        let epoch = self.documents.next_epoch(self.me, kind);
+        if epoch > self.documents.last_epoch(self.me, kind) {
+            return Err(WriteError::Forked);
+        }
+        let id = doc_id(self.me, kind, epoch);
+        let mut builder = Builder { key, mesh: self.mesh, now, chain: Chain::new(id.clone(), None), made: Vec::new() };
+        if epoch == 0 {
+            builder.link(|doc| apply(doc, edits))?;
+            return Ok(builder.made);
+        }
+        let before = self.documents.current(self.me, kind).and_then(|id| self.documents.chain(id));
+        let state = before.map(|chain| snapshot(chain.doc(), kind)).unwrap_or_default();
+        let mut handover =
+            Handover { head: before.and_then(Chain::head), seq: before.map_or(0, Chain::len), complete_after: 1 };
+        // How many links the state takes is known only once they are made; the number itself stands in the first.
+        builder.carry(handover, &state)?;
+        handover.complete_after = builder.chain.len();
+        let chain = Chain::new(id, None);
+        let mut builder = Builder { chain, made: Vec::new(), ..builder };
+        builder.carry(handover, &state)?;
+        builder.link(|doc| apply(doc, edits))?;
+        Ok(builder.made)
+    }
+}
+
+/// Makes the links of a new chain one after another.
+struct Builder<'a> {
+    key: &'a SecretKey,
+    mesh: sedge_statement::MeshId,
+    now: Timestamp,
+    chain: Chain,
+    made: Vec<Segment>,
+}
+
+impl Builder<'_> {
+    /// The first link, and those that carry the state over.
+    fn carry(&mut self, handover: Handover, state: &[Edit]) -> Result<(), WriteError> {
+        self.link(|doc| put_handover(doc, handover))?;
+        let mut stack: Vec<&[Edit]> = state.chunks(EDITS_PER_LINK).rev().collect();
+        while let Some(edits) = stack.pop() {
+            match self.link(|doc| apply(doc, edits)) {
+                Err(WriteError::Link(_)) if edits.len() > 1 => {
+                    let (first, second) = edits.split_at(edits.len() / 2);
+                    stack.extend([second, first]);
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn link(
+        &mut self,
+        edit: impl FnOnce(&mut automerge::transaction::Transaction<'_>) -> Result<(), AutomergeError>,
+    ) -> Result<(), WriteError> {
+        // One link is left for the edits themselves.
+        if self.chain.len() + 1 >= MAX_LINKS {
+            return Err(WriteError::StateTooLarge);
+        }
+        let Some(raw) = self.chain.draft(self.now, edit)? else { return Ok(()) };
+        let segment = sign(self.key, self.mesh, self.chain.id(), self.chain.len() + 1, raw, self.now);
+        self.chain.adopt(segment.clone(), 0).map_err(|_| WriteError::StateTooLarge)?;
+        self.made.push(segment);
+        Ok(())
+    }
+}
+
+fn sign(
+    key: &SecretKey,
+    mesh: sedge_statement::MeshId,
+    doc: &DocId,
+    seq: u64,
+    raw: Vec<u8>,
+    now: Timestamp,
+) -> Segment {
+    let hash = crate::precheck::place(&raw, &crate::segment::actor(doc)).expect("the draft was checked").hash;
+    let head = SignedHead::sign(key, mesh, doc.clone(), seq, hash, now);
+    Segment::open(mesh, head, seq, vec![raw]).expect("a link just signed verifies")
+}

@@ -1,0 +1,89 @@
+//! The frames of `sedge/sync/1`.
+//!
+//! Goals: one encoding for each frame (postcard, read strictly), so that its bytes can be held by golden tests; a length that is known before
+//! anything is read (the transport puts a `u32`, little-endian, in front; [`MAX_FRAME_BYTES`] at most). Non-goals: reliability and order,
+//! which sync does without: whatever is lost is found again by the next digest.
+//!
+//! `Hello` comes first from both sides. Then the node of the greater id says its digest every few seconds; where the other's differs, that one
+//! answers with its vector (documents, then items by id); the first sends what the other lacks and asks for what it lacks itself. New links and items go to
+//! every neighbour at once.
+
+#[cfg(test)]
+mod tests;
+
+use sedge_statement::codec::{self, CodecError};
+use sedge_statement::{ChangeHash, DocId, MeshId, ObjectId, Scope, SignedHead};
+use serde::{Deserialize, Serialize};
+
+/// The protocol's version, in the hello.
+pub const PROTOCOL: u16 = 1;
+/// The largest frame, bytes.
+pub const MAX_FRAME_BYTES: usize = 1 << 20;
+
+/// Who speaks, for which mesh, and what proves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub(crate) protocol: u16,
+    pub(crate) mesh: MeshId,
+    /// The sender's certificate and those above it, as objects, so that a newcomer needs no document to be believed.
+    pub(crate) path: Vec<Vec<u8>>,
+    /// Whether the sender has heard ours; if not, it needs to hear it again.
+    pub(crate) heard: bool,
+}
+
+/// Where a document stands with the sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    pub(crate) doc: DocId,
+    pub(crate) seq: u64,
+    pub(crate) head: ChangeHash,
+}
+
+/// How a link comes to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Cause {
+    /// It is new: pass it on.
+    New,
+    /// The receiver lacked it.
+    CatchUp,
+}
+
+/// Something that syncs as a set by id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Item {
+    /// The canonical bytes of an object.
+    Object(Vec<u8>),
+    /// The canonical bytes of fork evidence.
+    Fork(Vec<u8>),
+}
+
+/// A frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Frame {
+    /// The first frame of both sides.
+    Hello(Hello),
+    /// The digest of the sender's vector and set, for one scope.
+    Digest { scope: Scope, digest: [u8; 32] },
+    /// The sender's documents from `from` up to before `to`, in order.
+    Vector { from: Option<DocId>, to: Option<DocId>, docs: Vec<Standing> },
+    /// The sender's items from `from` up to before `to`, in order.
+    Set { from: Option<ObjectId>, to: Option<ObjectId>, ids: Vec<ObjectId> },
+    /// Links of one document up to a signed head.
+    Links { cause: Cause, head: SignedHead, first_seq: u64, links: Vec<Vec<u8>> },
+    /// Items.
+    Items { cause: Cause, items: Vec<Item> },
+    /// Asks for a document's links.
+    Want { doc: DocId, from_seq: u64 },
+    /// Asks for items.
+    WantItems(Vec<ObjectId>),
+}
+
+impl Frame {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, MAX_FRAME_BYTES)
+    }
+}

@@ -1,0 +1,74 @@
+//! What is remembered of a connected peer.
+
+use std::time::Duration;
+
+use sedge_statement::{NodeId, Timestamp};
+
+/// How often a digest is said, on average.
+const DIGEST_EVERY: Duration = Duration::from_secs(5);
+/// By how much that varies, so that a mesh that started at once does not speak at once.
+const JITTER_MILLIS: u64 = 1000;
+/// How many malformed frames are borne of a connection.
+const MAX_FAULTS: u32 = 16;
+/// How much is answered to one peer's requests in a second, bytes: more than a link carries, less than hurts.
+const ANSWERS_PER_SECOND: usize = 32 << 20;
+
+/// A peer that is connected.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Whether its hello was heard, and proved it a member.
+    pub(crate) heard: bool,
+    /// When the next digest is due.
+    due: Timestamp,
+    /// Whether the digest is due because there is news: then it is said even to the one who leads.
+    pub(crate) news: bool,
+    round: u64,
+    faults: u32,
+    window: (u64, usize),
+    /// The digests of both sides when sending was last cut short, so that a peer which takes nothing is not sent the same for ever.
+    pub(crate) last_cut: Option<[u8; 32]>,
+}
+
+impl Peer {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self { heard: false, due: now, news: false, round: 0, faults: 0, window: (0, 0), last_cut: None }
+    }
+
+    /// Whether a digest is due; if so, sets when the next is.
+    pub(crate) fn is_due(&mut self, me: &NodeId, peer: &NodeId, now: Timestamp) -> bool {
+        // A clock that was set back must not silence sync.
+        let far = now.plus(2 * DIGEST_EVERY);
+        if now < self.due && self.due <= far {
+            return false;
+        }
+        self.round += 1;
+        let seed = [me.as_bytes().as_slice(), peer.as_bytes(), &self.round.to_le_bytes()].concat();
+        let bytes = blake3::derive_key("sedge digest jitter 1", &seed);
+        let random = u64::from_le_bytes(*bytes.first_chunk().expect("a digest is longer"));
+        let spread = Duration::from_millis(random % (2 * JITTER_MILLIS + 1));
+        self.due = now.plus(DIGEST_EVERY - Duration::from_millis(JITTER_MILLIS) + spread);
+        true
+    }
+
+    /// Makes the next digest due at once.
+    pub(crate) fn hurry(&mut self, now: Timestamp) {
+        self.news = true;
+        self.due = self.due.min(now);
+    }
+
+    /// Counts a fault; true where that was one too many.
+    pub(crate) fn fault(&mut self) -> bool {
+        self.faults += 1;
+        self.faults > MAX_FAULTS
+    }
+
+    /// Whether `bytes` more may be answered to it in this second.
+    pub(crate) fn may_answer(&mut self, bytes: usize, now: Timestamp) -> bool {
+        let second = now.as_millis() / 1000;
+        if self.window.0 != second {
+            self.window = (second, 0);
+        }
+        self.window.1 += bytes;
+        self.window.1 <= ANSWERS_PER_SECOND
+    }
+}

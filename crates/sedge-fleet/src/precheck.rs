@@ -1,0 +1,235 @@
+//! What a change must be before Automerge sees it.
+//!
+//! A chunk of 64 bytes that passes Automerge's own checks can expand to a million operations, never end, panic, or leave a
+//! document that never loads again. So every link is read here first, by a decoder that counts rows before it makes them, against
+//! the state that the chain is in: the [`Shape`]. What passes is exactly what an honest writer's Automerge would have
+//! written: each column is encoded again and compared, and each operation names the one value that it replaces.
+//!
+//! Layout of a chunk: magic (4) ‖ checksum (4) ‖ type 1 ‖ uleb length ‖ body. Body: dependencies ‖ actor ‖ seq ‖ start of
+//! operations ‖ time ‖ message ‖ other actors ‖ column list ‖ column data.
+
+mod columns;
+mod encode;
+mod reader;
+mod rows;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use sedge_statement::ChangeHash;
+use sha2::{Digest, Sha256};
+
+use reader::Reader;
+
+#[cfg(feature = "testing")]
+pub use columns::spec;
+#[cfg(feature = "testing")]
+pub(crate) use encode::{booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb, unsigned};
+pub(crate) use shape::Shape;
+
+/// The largest link, bytes: a deployment with a long selector, twice over.
+pub const MAX_LINK_BYTES: usize = 64 << 10;
+/// The most operations in one link: a profile or a dozen slot reports at once.
+pub const MAX_OPERATIONS: usize = 512;
+/// The longest message of a link, bytes.
+pub const MAX_MESSAGE: usize = 256;
+
+pub(crate) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+const CHANGE_CHUNK: u8 = 1;
+/// Past this a clock is broken; a signed 64-bit time near its ends also overflows Automerge's delta encoding.
+const MAX_TIME: i64 = 1 << 53;
+
+/// Why a link is not accepted. Only a broken or hostile writer makes one: drop it, and count it against its author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Longer than [`MAX_LINK_BYTES`].
+    #[error("{0} bytes, above the limit of {MAX_LINK_BYTES}")]
+    TooLong(usize),
+    /// Ends early, or a length in it points outside.
+    #[error("truncated")]
+    Truncated,
+    /// Not an Automerge chunk.
+    #[error("no Automerge chunk")]
+    NotAChunk,
+    /// A document, a compressed change or a bundle, which can expand without bound.
+    #[error("chunk type {0}, where only uncompressed changes are accepted")]
+    ChunkType(u8),
+    /// Bytes follow the chunk or its columns.
+    #[error("trailing bytes")]
+    Trailing,
+    /// The checksum is not that of the content.
+    #[error("checksum does not match")]
+    Checksum,
+    /// Not the bytes that an honest writer produces for this content.
+    #[error("not the canonical encoding of {0}")]
+    NotCanonical(&'static str),
+    /// The writer is not the document's one actor.
+    #[error("another actor than the document's own")]
+    Actor,
+    /// Names actors besides the writer.
+    #[error("names other actors")]
+    OtherActors,
+    /// Not the next sequence number.
+    #[error("sequence number {found}, where {wanted} follows")]
+    Seq {
+        /// What it says.
+        found: u64,
+        /// What follows.
+        wanted: u64,
+    },
+    /// Does not depend on exactly the link before.
+    #[error("does not depend on exactly the link before")]
+    Dependencies,
+    /// Its operations do not start where those before ended.
+    #[error("operations start at {found}, where {wanted} follows")]
+    StartOp {
+        /// What it says.
+        found: u64,
+        /// What follows.
+        wanted: u64,
+    },
+    /// A time before 1970 or absurdly late.
+    #[error("an impossible time")]
+    Time,
+    /// Longer than [`MAX_MESSAGE`].
+    #[error("a message of {0} bytes")]
+    Message(u64),
+    /// More than [`MAX_OPERATIONS`], counted before any is made.
+    #[error("more than {MAX_OPERATIONS} operations")]
+    TooManyOperations,
+    /// No operation at all.
+    #[error("no operations")]
+    Empty,
+    /// A column that no honest writer produces, or a compressed one.
+    #[error("unexpected column {0}")]
+    Column(u64),
+    /// A column holds another number of rows than there are operations.
+    #[error("column of {0} has the wrong number of rows")]
+    Rows(&'static str),
+    /// A column's content is not what the column is for.
+    #[error("invalid {0}")]
+    Invalid(&'static str),
+    /// An action or value that Sedge's documents never hold: counters, floats, marks, unknown types.
+    #[error("an operation or value outside what documents hold")]
+    Unsupported,
+    /// Names an object that does not exist.
+    #[error("names an object that does not exist")]
+    UnknownObject,
+    /// Names an element that does not exist.
+    #[error("names an element that does not exist")]
+    UnknownElement,
+    /// Does not replace exactly the value that is there.
+    #[error("does not replace exactly the value that is there")]
+    Predecessor,
+    /// An object inside too many others.
+    #[error("objects nested too deep")]
+    TooDeep,
+}
+
+/// What the next link of a chain must be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    pub(crate) actor: &'a [u8],
+    pub(crate) seq: u64,
+    pub(crate) previous: Option<ChangeHash>,
+}
+
+/// A link's place in a chain, read without its operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) hash: ChangeHash,
+    pub(crate) seq: u64,
+    pub(crate) previous: Option<ChangeHash>,
+}
+
+/// The fields of a change before its columns.
+struct Preamble<'a> {
+    place: Place,
+    actor: &'a [u8],
+    start_op: u64,
+    rest: Reader<'a>,
+}
+
+/// Reads where a link stands: enough to follow a chain of hashes, not to apply it.
+pub(crate) fn place(raw: &[u8], actor: &[u8]) -> Result<Place, Refusal> {
+    let preamble = preamble(raw)?;
+    if preamble.actor == actor { Ok(preamble.place) } else { Err(Refusal::Actor) }
+}
+
+/// Checks one link whole against the state of its chain, and moves the state past it. After an error the state is unusable.
+pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Result<Place, Refusal> {
+    let Preamble { place, actor, start_op, mut rest } = preamble(raw)?;
+    if actor != expected.actor {
+        return Err(Refusal::Actor);
+    }
+    if place.seq != expected.seq {
+        return Err(Refusal::Seq { found: place.seq, wanted: expected.seq });
+    }
+    if place.previous != expected.previous {
+        return Err(Refusal::Dependencies);
+    }
+    if start_op != shape.next_op() {
+        return Err(Refusal::StartOp { found: start_op, wanted: shape.next_op() });
+    }
+    let columns = columns::read(&mut rest)?;
+    for row in rows::rows(&columns)? {
+        shape.apply(&row)?;
+    }
+    Ok(place)
+}
+
+fn preamble(raw: &[u8]) -> Result<Preamble<'_>, Refusal> {
+    if raw.len() > MAX_LINK_BYTES {
+        return Err(Refusal::TooLong(raw.len()));
+    }
+    let mut chunk = Reader::new(raw);
+    if chunk.take(4).map_err(|_| Refusal::NotAChunk)? != MAGIC {
+        return Err(Refusal::NotAChunk);
+    }
+    let checksum = chunk.take(4)?;
+    let kind = chunk.take(1)?[0];
+    if kind != CHANGE_CHUNK {
+        return Err(Refusal::ChunkType(kind));
+    }
+    let hashed_from = raw.len() - chunk.remaining() - 1;
+    let len = chunk.length()?;
+    let body = chunk.take(len)?;
+    if chunk.remaining() > 0 {
+        return Err(Refusal::Trailing);
+    }
+    // The hash covers type, length and body, which is all that follows the checksum.
+    let hash: [u8; 32] = Sha256::digest(&raw[hashed_from..]).into();
+    if hash[..4] != *checksum {
+        return Err(Refusal::Checksum);
+    }
+    let mut body = Reader::new(body);
+    let previous = match body.unsigned()? {
+        0 => None,
+        1 => {
+            let bytes: [u8; 32] = body.take(32)?.try_into().expect("32 bytes were taken");
+            Some(ChangeHash::from_bytes(bytes))
+        }
+        _ => return Err(Refusal::Dependencies),
+    };
+    let actor_len = body.length()?;
+    let actor = body.take(actor_len)?;
+    let seq = body.unsigned()?;
+    let start_op = body.unsigned()?;
+    let time = body.signed()?;
+    if !(0..=MAX_TIME).contains(&time) {
+        return Err(Refusal::Time);
+    }
+    let message_len = body.unsigned()?;
+    if message_len > MAX_MESSAGE as u64 {
+        return Err(Refusal::Message(message_len));
+    }
+    let message = body.take(usize::try_from(message_len).map_err(|_| Refusal::Truncated)?)?;
+    if std::str::from_utf8(message).is_err() {
+        return Err(Refusal::Invalid("message"));
+    }
+    if body.unsigned()? != 0 {
+        return Err(Refusal::OtherActors);
+    }
+    Ok(Preamble { place: Place { hash: ChangeHash::from_bytes(hash), seq, previous }, actor, start_op, rest: body })
+}

@@ -1,0 +1,98 @@
+//! How documents and objects lie in a node's store.
+//!
+//! One table of bytes to bytes. Keys: `l` ‖ document ‖ sequence number, big-endian, for a link with its head; `o` ‖ id for an object;
+//! `f` ‖ id for fork evidence. The actor of a document follows from its name and needs no record. A batch is written whole or
+//! not at all, so a link is never held without what it follows.
+
+use sedge_statement::codec;
+use sedge_statement::{DocId, ObjectId, SignedHead};
+use serde::{Deserialize, Serialize};
+
+use crate::chain::Link;
+use crate::precheck::{self, MAX_LINK_BYTES};
+use crate::segment;
+
+const LINK: u8 = b'l';
+const OBJECT: u8 = b'o';
+const FORK: u8 = b'f';
+
+/// One change of a node's store; a value of none removes the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The key.
+    pub key: Vec<u8>,
+    /// Its new value.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A stored link. Its value ends in [`CHECK`] bytes of BLAKE3 over key and record: signatures of all heads would take seconds to check at
+/// every start, and a damaged one must not be passed on.
+#[derive(Debug, Serialize, Deserialize)]
+struct LinkRecord {
+    head: Option<SignedHead>,
+    raw: Vec<u8>,
+}
+
+const CHECK: usize = 8;
+
+/// What a record's key says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    Link(DocId, u64),
+    Object(ObjectId),
+    Fork(ObjectId),
+}
+
+pub(crate) fn link_key(doc: &DocId, seq: u64) -> Vec<u8> {
+    let mut key = vec![LINK];
+    key.extend(codec::encode(doc));
+    key.extend(seq.to_be_bytes());
+    key
+}
+
+pub(crate) fn object_key(id: &ObjectId) -> Vec<u8> {
+    [&[OBJECT], id.as_bytes().as_slice()].concat()
+}
+
+pub(crate) fn fork_key(id: &ObjectId) -> Vec<u8> {
+    [&[FORK], id.as_bytes().as_slice()].concat()
+}
+
+pub(crate) fn link(doc: &DocId, seq: u64, link: &Link) -> Write {
+    let key = link_key(doc, seq);
+    let mut value = codec::encode(&LinkRecord { head: link.head.clone(), raw: link.raw.clone() });
+    value.extend(check(&key, &value));
+    Write { key, value: Some(value) }
+}
+
+fn check(key: &[u8], record: &[u8]) -> [u8; CHECK] {
+    let mut hasher = blake3::Hasher::new_derive_key("sedge link record 1");
+    hasher.update(key).update(record);
+    *hasher.finalize().as_bytes().first_chunk().expect("a digest is longer than the check")
+}
+
+/// Reads a key; none where it is not one of these.
+pub(crate) fn parse_key(key: &[u8]) -> Option<Key> {
+    let (kind, rest) = key.split_first()?;
+    let id = || Some(ObjectId::from_bytes(rest.try_into().ok()?));
+    match *kind {
+        LINK => {
+            let (doc, seq) = rest.split_last_chunk::<8>()?;
+            Some(Key::Link(codec::decode(doc, rest.len()).ok()?, u64::from_be_bytes(*seq)))
+        }
+        OBJECT => id().map(Key::Object),
+        FORK => id().map(Key::Fork),
+        _ => None,
+    }
+}
+
+/// Reads the value of the link at `key`; none where it is damaged.
+pub(crate) fn parse_link(key: &[u8], doc: &DocId, value: &[u8]) -> Option<Link> {
+    let (record, stored) = value.split_last_chunk::<CHECK>()?;
+    if check(key, record) != *stored {
+        return None;
+    }
+    let LinkRecord { head, raw } = codec::decode(record, MAX_LINK_BYTES + 1024).ok()?;
+    let hash = precheck::place(&raw, &segment::actor(doc)).ok()?.hash;
+    Some(Link { raw, hash, head })
+}

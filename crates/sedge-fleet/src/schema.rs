@@ -1,0 +1,107 @@
+//! What the documents hold, and the only code that reads and writes it.
+//!
+//! Goals: content stays native Automerge, so that other tools can read it; whatever is named by digest is one byte scalar; an
+//! edit costs few operations; nothing that a hostile author writes can make a reader panic or work without bound.
+//! Non-goals: merging (a document has one author), and judging who may say what (that is the fold's).
+//!
+//! | kind | place | value |
+//! |---|---|---|
+//! | authority | `releases` / release id, hex | bytes: the release, canonical |
+//! | authority | `deployments` / rollout id, hex | bytes: the deployment, canonical |
+//! | authority | `controls` / rollout id, hex, `/` count | bytes: the control, canonical |
+//! | node | `profile` | map: `architecture`, `os`, `cpu` text; `cores`, `disk` unsigned; `memory`, `accelerators`, `runtimes` lists |
+//! | node | `profile` / `memory` / index | map: `name` text; `total`, `allocatable` unsigned, bytes |
+//! | node | `profile` / `accelerators` / index | map: `name`, `pool` text |
+//! | node | `profile` / `runtimes` / index | map: `backend`, `version` text; `providers` list of text |
+//! | node | `slots` / slot name | map: `state`, `reason` text; `since` unsigned, ms; `rollout`, `serving`, `sha256` 32 bytes |
+//! | node | `artifacts` / BLAKE3, hex | unsigned: length, bytes |
+//! | gate | `reports` / rollout id, hex | map: `state`, `reason` text; `soaked`, `at` unsigned, ms; `sha256` 32 bytes |
+//!
+//! Text is a string scalar, never an Automerge text object, which costs an operation for every character. An absent
+//! optional field is an absent key. Root keys `previous` and `complete_after` belong to the chain of epochs; keys that are
+//! not in this table are of a later version: left where they are and not read.
+
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use automerge::ReadDoc;
+use sedge_statement::{Blake3, Control, Deployment, DocKind, GateReport, Profile, Release, SlotName, SlotReport};
+
+pub(crate) use read::{AuthorityContent, Defects, GateContent, NodeContent, read_authority, read_gate, read_node};
+pub(crate) use write::apply;
+
+mod key {
+    pub(super) const RELEASES: &str = "releases";
+    pub(super) const DEPLOYMENTS: &str = "deployments";
+    pub(super) const CONTROLS: &str = "controls";
+    pub(super) const PROFILE: &str = "profile";
+    pub(super) const SLOTS: &str = "slots";
+    pub(super) const ARTIFACTS: &str = "artifacts";
+    pub(super) const REPORTS: &str = "reports";
+}
+
+/// One edit of one's own document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Edit {
+    /// Publishes a release (`authority`).
+    PutRelease(Release),
+    /// Publishes a deployment (`authority`).
+    PutDeployment(Deployment),
+    /// Publishes a control (`authority`); another of the same rollout and count is replaced.
+    PutControl(Control),
+    /// States the node's slow facts (`node`).
+    PutProfile(Profile),
+    /// States how a slot is (`node`); only the fields that changed are written.
+    PutSlot(SlotReport),
+    /// Says no more of a slot (`node`).
+    RemoveSlot(SlotName),
+    /// States evidence on a rollout (`gate`).
+    PutGate(GateReport),
+    /// States that the node holds a file whole (`node`).
+    PutArtifact {
+        /// The file.
+        blake3: Blake3,
+        /// Its length, bytes.
+        size: u64,
+    },
+    /// States that the node holds a file no more (`node`).
+    RemoveArtifact(Blake3),
+}
+
+impl Edit {
+    /// The kind of document that the edit belongs in.
+    pub const fn kind(&self) -> DocKind {
+        match self {
+            Self::PutRelease(_) | Self::PutDeployment(_) | Self::PutControl(_) => DocKind::Authority,
+            Self::PutProfile(_)
+            | Self::PutSlot(_)
+            | Self::RemoveSlot(_)
+            | Self::PutArtifact { .. }
+            | Self::RemoveArtifact(_) => DocKind::Node,
+            Self::PutGate(_) => DocKind::Gate,
+        }
+    }
+}
+
+/// The edits that build a document's present state anew: what a new epoch begins with. What does not read is left out.
+pub(crate) fn snapshot(doc: &impl ReadDoc, kind: DocKind) -> Vec<Edit> {
+    let mut unread = Defects::default();
+    match kind {
+        DocKind::Authority => {
+            let content = read_authority(doc, &mut unread);
+            let releases = content.releases.into_iter().map(|(_, release)| Edit::PutRelease(release));
+            let deployments = content.deployments.into_iter().map(|(_, deployment)| Edit::PutDeployment(deployment));
+            releases.chain(deployments).chain(content.controls.into_iter().map(Edit::PutControl)).collect()
+        }
+        DocKind::Node => {
+            let content = read_node(doc, &mut unread);
+            let profile = content.profile.into_iter().map(Edit::PutProfile);
+            let artifacts = content.artifacts.into_iter().map(|(blake3, size)| Edit::PutArtifact { blake3, size });
+            profile.chain(content.slots.into_iter().map(Edit::PutSlot)).chain(artifacts).collect()
+        }
+        DocKind::Gate => read_gate(doc, &mut unread).reports.into_iter().map(Edit::PutGate).collect(),
+    }
+}

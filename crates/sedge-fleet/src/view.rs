@@ -1,0 +1,111 @@
+//! What the mesh says, all documents taken together: the fold.
+//!
+//! The fold is a pure function of verified documents, certificates and a time. Every node that holds the same ones gets the
+//! same [`FleetView`], whatever the order they came in; whatever it leaves out has a [`Finding`] that says why. It judges
+//! who may say what; it decides nothing about what a node should do.
+
+mod authority;
+mod digest;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod fold;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use sedge_statement::{
+    Blake3, Certificate, Deployment, Frontier, GateReport, Genesis, MeshId, NodeId, Profile, Release, ReleaseId,
+    RolloutId, SlotName, SlotReport, Timestamp,
+};
+
+use crate::Finding;
+
+pub(crate) use fold::{FoldInput, fold};
+
+/// A release and who published it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedRelease {
+    /// The release.
+    pub release: Release,
+    /// Its publisher; of several, the one whose cell is widest, then of the least id.
+    pub publisher: NodeId,
+}
+
+/// A deployment, who published it, and what authorities have said of it since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedDeployment {
+    /// The deployment. Its release may not have arrived yet; nothing starts before it has.
+    pub deployment: Deployment,
+    /// Its author; of several, the one of the least id.
+    pub author: NodeId,
+    /// Whether it may go on.
+    pub control: ControlState,
+    /// The highest count of its controls, zero where there is none: the next control counts on from it.
+    pub controls: u32,
+}
+
+/// Who set a rollout's state, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetBy {
+    /// The authority.
+    pub author: NodeId,
+    /// Its reason, for people; may be empty.
+    pub reason: String,
+    /// When, by the authority's clock.
+    pub at: Timestamp,
+}
+
+/// What the authorities' controls make of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlState {
+    /// Goes on: no control was given, or the last one resumed it.
+    Running,
+    /// Nothing new starts until resumed.
+    Paused(SetBy),
+    /// Withdrawn for ever where it is not yet active; what is, stays.
+    Cancelled(SetBy),
+    /// Nothing of it ever starts again.
+    Halted(SetBy),
+}
+
+impl fmt::Display for ControlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Running => "running",
+            Self::Paused(_) => "paused",
+            Self::Cancelled(_) => "cancelled",
+            Self::Halted(_) => "halted",
+        })
+    }
+}
+
+/// What the mesh says at one time, as far as this node has heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetView {
+    /// The mesh.
+    pub mesh: MeshId,
+    /// Its roots and threshold.
+    pub genesis: Genesis,
+    /// Every valid certificate, replaced ones included, by issuer, serial and id: what a frontier is resolved over.
+    pub certificates: Vec<Certificate>,
+    /// The certificate of each member that counts.
+    pub members: BTreeMap<NodeId, Certificate>,
+    /// How far each issuer's certificates are held without a gap.
+    pub frontier: Frontier,
+    /// Releases by authors who may publish them.
+    pub releases: BTreeMap<ReleaseId, PublishedRelease>,
+    /// Deployments by authors who may publish them.
+    pub deployments: BTreeMap<RolloutId, PublishedDeployment>,
+    /// What each member says of its machine.
+    pub profiles: BTreeMap<NodeId, Profile>,
+    /// What each member says of its slots.
+    pub slots: BTreeMap<(NodeId, SlotName), SlotReport>,
+    /// Who says it holds which file whole.
+    pub holders: BTreeMap<Blake3, BTreeSet<NodeId>>,
+    /// Members' evidence on rollouts.
+    pub gates: BTreeMap<RolloutId, BTreeMap<NodeId, GateReport>>,
+    /// What is not taken into account, and why; in the order of kind, party and document.
+    pub findings: Vec<Finding>,
+}

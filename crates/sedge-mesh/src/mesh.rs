@@ -1,0 +1,356 @@
+//! The handle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use iroh::Endpoint;
+use iroh::endpoint::Connection;
+use iroh::protocol::{AcceptError, DynProtocolHandler, IncomingFilterOutcome, ProtocolHandler, Router};
+use sedge_fleet::{Edit, Fleet, FleetView, PublishError, WriteError};
+use sedge_statement::{DocKind, NodeId, Object, Timestamp};
+use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::warn;
+
+use crate::actor::{Actor, COMMANDS, Command, StopReason};
+use crate::admission::Gatekeeper;
+use crate::clock::now;
+use crate::counters::{Counters, Tally};
+use crate::dialler::Dialler;
+use crate::endpoint::{self, ListenError, listen_addresses};
+use crate::join::{EnrollerSlot, JoinHandler};
+use crate::peers::PeerTable;
+use crate::session::Sessions;
+use crate::storage::Storage;
+use crate::supervise::Supervised;
+use crate::wire::{JOIN_ALPN, SYNC_ALPN};
+use crate::{Enroller, MeshConfig, PeerAddr, PeerStatus};
+
+/// Why a mesh did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The endpoint could not be bound.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+/// Why something was not written to a document of this node's own.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MeshWriteError {
+    /// The fleet refused the edits.
+    #[error("{0}")]
+    Refused(#[from] WriteError),
+    /// The mesh stopped; [`Mesh::stopped`] says why. Whether the write was kept is seen after a restart.
+    #[error("the mesh has stopped")]
+    Stopped,
+}
+
+/// Why an object was not published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MeshPublishError {
+    /// The fleet refused the object.
+    #[error("{0}")]
+    Refused(#[from] PublishError),
+    /// The mesh stopped; [`Mesh::stopped`] says why. Whether the object was kept is seen after a restart.
+    #[error("the mesh has stopped")]
+    Stopped,
+}
+
+/// How well this node hears the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncStats {
+    /// Members of the mesh, this node included.
+    pub members: usize,
+    /// Neighbours that documents are exchanged with now.
+    pub neighbours: usize,
+    /// When any of them last said anything, by this node's clock.
+    pub last_heard: Option<Timestamp>,
+}
+
+/// One node's part in a mesh: its endpoint, its documents, and its neighbours. Clones are handles of the same; when the last
+/// one goes everything stops, less gently than by [`Self::shutdown`].
+#[derive(Debug, Clone)]
+pub struct Mesh {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    me: NodeId,
+    endpoint: Endpoint,
+    router: Router,
+    gatekeeper: Gatekeeper,
+    table: PeerTable,
+    tally: Arc<Tally>,
+    enroller: EnrollerSlot,
+    actor: mpsc::Sender<Command>,
+    view: watch::Receiver<Arc<FleetView>>,
+    stopped: watch::Receiver<Option<StopReason>>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+    started: Instant,
+    settled: OnceCell<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// Serves further protocols on the mesh's endpoint, to members only.
+pub type Protocols = BTreeMap<Vec<u8>, Box<dyn DynProtocolHandler>>;
+
+impl Mesh {
+    /// Binds the endpoint and starts to sync `fleet`, whose records `storage` keeps. `protocols` are served beside sync and
+    /// joining; each connection of theirs is a member's, and a panic in one costs that connection only.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        config: MeshConfig,
+        mut fleet: Fleet,
+        storage: Arc<dyn Storage>,
+        protocols: Protocols,
+    ) -> Result<Self, StartError> {
+        let me = config.key.node_id();
+        let tally = Arc::new(Tally::default());
+        let gatekeeper = Gatekeeper::new(tally.clone());
+        let table = PeerTable::new(me);
+        let first = fleet.view(now());
+        gatekeeper.set_members(first.members.keys().copied().collect());
+        let endpoint = endpoint::bind(&config.key, config.listen, Some(gatekeeper.clone())).await?;
+        for peer in config.peers {
+            table.add(peer);
+        }
+        let (actor, commands) = mpsc::channel(COMMANDS);
+        let (view_sender, view) = watch::channel(first);
+        let (stop_sender, stopped) = watch::channel(None);
+        let cancel = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let sessions = Arc::new(Sessions::new(me, actor.clone(), gatekeeper.clone(), tally.clone()));
+        let enroller = EnrollerSlot::default();
+        let join = JoinHandler::new(
+            enroller.clone(),
+            actor.clone(),
+            endpoint.clone(),
+            table.clone(),
+            config.genesis,
+            me,
+            tally.clone(),
+        );
+
+        let router = router(&endpoint, &gatekeeper, &tally, sessions.clone(), join, protocols);
+        let driver = Actor {
+            fleet,
+            me,
+            key: config.key,
+            storage,
+            gatekeeper: gatekeeper.clone(),
+            table: table.clone(),
+            tally: tally.clone(),
+            view: view_sender,
+            sessions: BTreeMap::new(),
+            looked: Instant::now(),
+        };
+        let cancelled = cancel.clone();
+        tasks.spawn(async move {
+            let driving = AbortOnDropHandle::new(tokio::spawn(driver.run(commands, cancelled.clone())));
+            let reason = driving.await.unwrap_or(StopReason::Panicked);
+            stop_sender.send_replace(Some(reason));
+            cancelled.cancel();
+        });
+        let dialler = Dialler { endpoint: endpoint.clone(), table: table.clone(), sessions, view: view.clone() };
+        tasks.spawn(dialler.run(cancel.clone()));
+        tasks.close();
+        let inner = Inner {
+            me,
+            endpoint,
+            router,
+            gatekeeper,
+            table,
+            tally,
+            enroller,
+            actor,
+            view,
+            stopped,
+            cancel,
+            tasks,
+            started: Instant::now(),
+            settled: OnceCell::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// This node.
+    pub fn node_id(&self) -> NodeId {
+        self.inner.me
+    }
+
+    /// The fold of all documents, now and whenever it changes.
+    pub fn view(&self) -> watch::Receiver<Arc<FleetView>> {
+        self.inner.view.clone()
+    }
+
+    /// Writes one change of a document of this node's own. When this returns, the change survives a loss of power, shows in
+    /// [`Self::view`], and is on its way to the neighbours.
+    ///
+    /// The first write after a start waits until the neighbours had a moment to say what they hold of this node, ten seconds at
+    /// most and not at all where none is reached: a node restored from a backup would contradict itself otherwise.
+    ///
+    /// # Errors
+    /// See [`MeshWriteError`].
+    pub async fn write(&self, kind: DocKind, edits: Vec<Edit>) -> Result<(), MeshWriteError> {
+        self.inner.settled.get_or_init(|| self.inner.table.settled(self.inner.started)).await;
+        let (reply, result) = oneshot::channel();
+        self.ask(Command::Write { kind, edits, reply }).await.ok_or(MeshWriteError::Stopped)?;
+        Ok(result.await.map_err(|_| MeshWriteError::Stopped)??)
+    }
+
+    /// Publishes an object that stands alone, such as a certificate just issued; kept and shown as by [`Self::write`].
+    ///
+    /// # Errors
+    /// See [`MeshPublishError`].
+    pub async fn publish(&self, object: Object) -> Result<(), MeshPublishError> {
+        let (reply, result) = oneshot::channel();
+        self.ask(Command::Publish { object, reply }).await.ok_or(MeshPublishError::Stopped)?;
+        Ok(result.await.map_err(|_| MeshPublishError::Stopped)??)
+    }
+
+    /// Lets `enroller` redeem tickets from now on. Until then, newcomers are refused.
+    pub fn enrol_with(&self, enroller: Arc<dyn Enroller>) {
+        self.inner.enroller.set(Some(enroller));
+    }
+
+    /// Every peer that was configured or met, with where it is.
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        self.inner.table.statuses()
+    }
+
+    /// The peers that documents are exchanged with, now and whenever they change.
+    pub fn neighbours(&self) -> watch::Receiver<BTreeSet<NodeId>> {
+        self.inner.table.neighbours()
+    }
+
+    /// The addresses worth remembering over a restart, for [`MeshConfig::peers`].
+    pub fn known_peers(&self) -> Vec<PeerAddr> {
+        let peers = self.peers().into_iter();
+        peers.flat_map(|p| p.addresses.into_iter().map(move |addr| PeerAddr { id: Some(p.id), addr })).collect()
+    }
+
+    /// Dials a further peer, now and for ever.
+    pub fn add_peer(&self, peer: PeerAddr) {
+        self.inner.table.add(peer);
+    }
+
+    /// How well this node hears the others.
+    pub fn stats(&self) -> SyncStats {
+        let peers = self.peers();
+        SyncStats {
+            members: self.inner.view.borrow().members.len(),
+            neighbours: peers.iter().filter(|p| p.connected).count(),
+            last_heard: peers.iter().filter_map(|p| p.last_heard).max(),
+        }
+    }
+
+    /// What went wrong with peers.
+    pub fn counters(&self) -> Counters {
+        self.inner.tally.read()
+    }
+
+    /// The node's endpoint, for further protocols. Its connections are admitted, ended and silenced with all others.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
+    }
+
+    /// Where others can reach this node.
+    pub fn listen_addresses(&self) -> Vec<SocketAddr> {
+        listen_addresses(&self.inner.endpoint)
+    }
+
+    /// Whether the node takes part in the network, rather than being [`Self::offline`].
+    pub fn is_online(&self) -> bool {
+        self.inner.gatekeeper.is_online()
+    }
+
+    /// Goes silent: ends every connection on every protocol, answers nobody, dials nobody. Returns once no session is left.
+    pub async fn offline(&self) {
+        self.inner.table.pause();
+        self.inner.gatekeeper.go_offline();
+        let (reply, done) = oneshot::channel();
+        if self.ask(Command::DropSessions { reply }).await.is_some() {
+            // A mesh that stopped meanwhile holds no session either.
+            let _ = done.await;
+        }
+    }
+
+    /// Takes part again, and dials everyone at once.
+    pub fn online(&self) {
+        self.inner.gatekeeper.go_online();
+        self.inner.table.resume();
+    }
+
+    /// Waits until the mesh stops, and says why.
+    pub async fn stopped(&self) -> StopReason {
+        let mut stopped = self.inner.stopped.clone();
+        // The sender goes without a word only together with its runtime.
+        stopped.wait_for(Option::is_some).await.ok().and_then(|r| r.clone()).unwrap_or(StopReason::Shutdown)
+    }
+
+    /// Ends everything in order: sessions, protocols, endpoint. What was written before is kept.
+    pub async fn shutdown(&self) {
+        self.inner.cancel.cancel();
+        self.inner.enroller.set(None);
+        self.inner.tasks.wait().await;
+        if let Err(error) = self.inner.router.shutdown().await {
+            warn!(%error, "the router did not end well");
+        }
+        self.inner.endpoint.close().await;
+    }
+
+    async fn ask(&self, command: Command) -> Option<()> {
+        self.inner.actor.send(command).await.ok()
+    }
+}
+
+fn router(
+    endpoint: &Endpoint,
+    gatekeeper: &Gatekeeper,
+    tally: &Arc<Tally>,
+    sessions: Arc<Sessions>,
+    join: JoinHandler,
+    protocols: Protocols,
+) -> Router {
+    let filter = gatekeeper.clone();
+    let supervised = |handler| Supervised::new(handler, tally.clone());
+    let mut builder = Router::builder(endpoint.clone())
+        .incoming_filter(Arc::new(move |_| match filter.is_online() {
+            true => IncomingFilterOutcome::Accept,
+            false => IncomingFilterOutcome::Ignore,
+        }))
+        .accept(SYNC_ALPN, supervised(Box::new(SyncHandler { sessions })))
+        .accept(JOIN_ALPN, supervised(Box::new(join)));
+    for (alpn, handler) in protocols {
+        builder = builder.accept(alpn, supervised(handler));
+    }
+    builder.spawn()
+}
+
+/// Serves `sedge/sync/1`.
+#[derive(Debug)]
+struct SyncHandler {
+    sessions: Arc<Sessions>,
+}
+
+impl ProtocolHandler for SyncHandler {
+    async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
+        self.sessions.inbound(connection).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! Members and others that do not speak the protocol.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iroh::Endpoint;
+use iroh::endpoint::{QuicTransportConfig, VarInt, presets};
+use sedge_fleet::{Effect, Event, Fleet};
+use sedge_mesh::SYNC_ALPN;
+use sedge_statement::NodeId;
+use tokio::time::timeout;
+
+use crate::support::{
+    Memory, Node, Root, closed, eventually, framed, iroh_addr, key, loopback, now, raw_endpoint, raw_stream,
+};
+
+/// A fleet bears some malformed frames of a peer before it closes.
+const MORE_THAN_IS_BORNE: usize = 40;
+
+/// The fleet of a member that speaks by hand.
+fn member(root: &Root, seed: u8) -> Fleet {
+    let id = key(seed).node_id();
+    root.fleet(&Memory::default(), id, &[root.certificate.clone(), root.certify(id, "by-hand")])
+}
+
+fn hello(fleet: &mut Fleet, to: NodeId) -> Vec<u8> {
+    let effects = fleet.handle(Event::Connected { peer: to }, now());
+    let frame = effects.into_iter().find_map(|effect| match effect {
+        Effect::Send { frame, .. } => Some(frame),
+        _ => None,
+    });
+    frame.expect("a fleet greets first")
+}
+
+/// Proves that two good nodes still hear each other.
+async fn still_in_sync(first: &Node, second: &Node, cores: u32) {
+    first.say(cores).await;
+    second.hears(first.id(), cores).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_or_huge_frames_leave_the_others_in_sync() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    second.meets(first.id()).await;
+    let endpoint = raw_endpoint(&key(9)).await;
+    let mut fleet = member(&root, 9);
+
+    for (round, bytes) in [
+        framed(b"GET / HTTP/1.1\r\n\r\n").repeat(MORE_THAN_IS_BORNE),
+        framed(&[0xff; 4096]).repeat(MORE_THAN_IS_BORNE),
+        u32::MAX.to_le_bytes().to_vec(),
+        ((1u32 << 20) + 1).to_le_bytes().to_vec(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = first.mesh.counters();
+        let (connection, mut send, _recv) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+        send.write_all(&framed(&hello(&mut fleet, first.id()))).await.unwrap();
+        first.meets(key(9).node_id()).await;
+        send.write_all(&bytes).await.unwrap();
+        let reason = closed(&connection).await;
+        assert!(reason.contains("violation"), "{round}: {reason}");
+        eventually("it is counted", || first.mesh.counters().violations > before.violations).await;
+        still_in_sync(&first, &second, 10 + u32::try_from(round).unwrap()).await;
+    }
+
+    // A frame that is never finished.
+    let (_connection, mut send, _recv) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+    send.write_all(&framed(&hello(&mut fleet, first.id()))).await.unwrap();
+    send.write_all(&100u32.to_le_bytes()).await.unwrap();
+    send.finish().unwrap();
+    eventually("it is counted", || first.mesh.counters().violations >= 5).await;
+    still_in_sync(&first, &second, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_speaks_another_protocol_is_refused_and_counted() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    second.meets(first.id()).await;
+    let stranger = raw_endpoint(&key(9)).await;
+    assert!(stranger.connect(iroh_addr(&first), b"h3").await.is_err(), "an unknown protocol is no handshake");
+
+    let (connection, mut send, _recv) = raw_stream(&stranger, &first, SYNC_ALPN).await;
+    send.write_all(b"GET / HTTP/1.1\r\nHost: sedge\r\n\r\n").await.unwrap();
+    assert!(closed(&connection).await.contains("violation"));
+
+    // A stranger's first frame has a limit of its own.
+    let (connection, mut send, _recv) = raw_stream(&stranger, &first, SYNC_ALPN).await;
+    send.write_all(&(100u32 << 10).to_le_bytes()).await.unwrap();
+    assert!(closed(&connection).await.contains("violation"));
+
+    // One that says nothing is not waited for.
+    let (connection, mut send, _recv) = raw_stream(&stranger, &first, SYNC_ALPN).await;
+    send.write_all(&[1]).await.unwrap();
+    assert!(closed(&connection).await.contains("silent"));
+    assert_eq!(first.mesh.counters().violations, 3);
+    still_in_sync(&first, &second, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_remote_cannot_hold_connections_without_end() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    second.meets(first.id()).await;
+    let stranger = raw_endpoint(&key(9)).await;
+    let mut held = Vec::new();
+    let refused = loop {
+        let connection = stranger.connect(iroh_addr(&first), SYNC_ALPN).await.unwrap();
+        if let Ok(error) = timeout(Duration::from_millis(100), connection.closed()).await {
+            break error.to_string();
+        }
+        held.push(connection);
+        assert!(held.len() <= 64, "{}", held.len());
+    };
+    assert!(refused.contains("busy") || refused.contains("silent"), "{refused}");
+    still_in_sync(&first, &second, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_datagrams_at_the_port_harm_nothing() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    let socket = std::net::UdpSocket::bind(loopback()).unwrap();
+    for size in [0usize, 1, 20, 1200, 1472] {
+        let noise: Vec<u8> = (0..size).map(|_| rand::random()).collect();
+        socket.send_to(&noise, first.address()).unwrap();
+    }
+    still_in_sync(&first, &second, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stalls_is_dropped_and_stalls_nobody() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    second.meets(first.id()).await;
+    let narrow = QuicTransportConfig::builder().stream_receive_window(VarInt::from_u32(512)).build();
+    let endpoint = Endpoint::builder(presets::Minimal)
+        .secret_key(iroh::SecretKey::from_bytes(&key(9).to_bytes()))
+        .transport_config(narrow)
+        .clear_ip_transports()
+        .bind_addr(loopback())
+        .unwrap()
+        .bind()
+        .await
+        .unwrap();
+    let mut fleet = member(&root, 9);
+    let (connection, mut send, _never_read) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+    send.write_all(&framed(&hello(&mut fleet, first.id()))).await.unwrap();
+    first.meets(key(9).node_id()).await;
+    for cores in 1..40 {
+        still_in_sync(&first, &second, cores).await;
+    }
+    assert!(first.mesh.neighbours().borrow().contains(&key(9).node_id()), "it stalls still");
+    // It goes on saying something, so that only its not reading can be held against it.
+    let talking = Arc::new(tokio::sync::Mutex::new(send));
+    let talk = talking.clone();
+    let talker = tokio::spawn(async move {
+        let mut every = tokio::time::interval(Duration::from_secs(3));
+        loop {
+            every.tick().await;
+            for effect in fleet.handle(Event::Tick, now()) {
+                if let Effect::Send { frame, .. } = effect
+                    && talk.lock().await.write_all(&framed(&frame)).await.is_err()
+                {
+                    return;
+                }
+            }
+        }
+    });
+    let reason = timeout(Duration::from_secs(60), connection.closed()).await.expect("it is dropped").to_string();
+    assert!(reason.contains("reads too slowly"), "{reason}");
+    talker.abort();
+    still_in_sync(&first, &second, 99).await;
+    assert_eq!(first.mesh.counters().slow_peers, 1);
+}

@@ -1,0 +1,284 @@
+//! Puts a plan together: each rollout by itself, then who wins each slot, then what that makes of the rollouts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sedge_statement::{NodeId, RolloutId, SlotName, SlotState};
+
+use crate::plan::{Assignment, Go, NodeProgress, Plan, RolloutPlan, RolloutState, WaveGate, WavePlan};
+use crate::roster::{self, Gap};
+use crate::waves::{self, Evidence, Wave, Waves};
+use crate::{ControlState, PlanInput, Reason, Who, Wish};
+
+/// Computes the plan. Equal views give equal plans, on every node and in whatever order the view was gathered.
+pub fn plan(input: &PlanInput<'_>) -> Plan {
+    let newest = roster::newest(input.certificates.iter());
+    let mut plan = Plan { names: newest.iter().map(|(node, c)| (*node, c.name.clone())).collect(), ..Plan::default() };
+    let trials: BTreeMap<RolloutId, Trial<'_>> =
+        input.deployments.iter().map(|(id, wish)| (*id, Trial::of(*id, wish, input, &plan))).collect();
+    plan.assignments = assign(&trials, input);
+    plan.rollouts = trials.iter().map(|(id, trial)| (*id, trial.conclude(*id, input, &plan))).collect();
+    plan
+}
+
+/// A rollout judged by itself, before others for the same slot come in.
+struct Trial<'a> {
+    wish: &'a Wish,
+    waves: Vec<Wave>,
+    late: Option<Wave>,
+    /// Nodes that match as far as is known, where the roster is not.
+    presumed: Vec<NodeId>,
+    /// What ends it for every node that has not activated it.
+    end: Option<(RolloutState, Reason)>,
+    /// What holds every node back for now.
+    hold: Option<(RolloutState, Reason)>,
+    stalled: Option<Reason>,
+}
+
+static NO_EVIDENCE: Evidence = Evidence::new();
+
+fn evidence<'a>(id: RolloutId, input: &PlanInput<'a>) -> &'a Evidence {
+    input.gates.get(&id).unwrap_or(&NO_EVIDENCE)
+}
+
+impl<'a> Trial<'a> {
+    fn of(id: RolloutId, wish: &'a Wish, input: &PlanInput<'a>, plan: &Plan) -> Self {
+        let d = &wish.deployment;
+        let who = |node| plan.who(node);
+        let roster = roster::resolve(id, d, input.certificates);
+        let mut hold = match wish.control {
+            ControlState::AwaitingApproval => Some((RolloutState::AwaitingApproval, Reason::AwaitingApproval)),
+            ControlState::Paused => Some((RolloutState::Paused, Reason::Paused)),
+            _ if !input.releases.contains(&d.release) => {
+                Some((RolloutState::Running, Reason::ReleaseUnknown(d.release)))
+            }
+            _ => None,
+        };
+        let by_authority = match wish.control {
+            ControlState::Cancelled => Some((RolloutState::Cancelled, Reason::Cancelled)),
+            ControlState::Halted => Some((RolloutState::Halted, Reason::HaltedByAuthority)),
+            _ => None,
+        };
+        let over = (input.now >= d.deadline).then_some((RolloutState::Expired, Reason::DeadlinePassed(d.deadline)));
+        if let Some(Gap { issuer, have, need }) = roster::gap(&d.frontier, input.frontier) {
+            let reason = Reason::RosterIncomplete { issuer: who(issuer), have, need };
+            hold.get_or_insert((RolloutState::Running, reason));
+            let presumed = roster.ranked.into_iter().chain(roster.late).collect();
+            let end = by_authority.or(over);
+            return Self { wish, waves: Vec::new(), late: None, presumed, end, hold, stalled: None };
+        }
+        let nobody = roster.ranked.is_empty();
+        let judged = waves::judge(d, roster, evidence(id, input), &who);
+        let allowed = d.gate.max_failed;
+        let too_many = judged.failed.len() > usize::try_from(allowed).unwrap_or(usize::MAX);
+        let end = by_authority
+            .or_else(|| nobody.then(|| (RolloutState::Failed, Reason::NoTarget(d.selector.clone()))))
+            .or_else(|| {
+                let failed = || judged.failed.iter().map(|node| who(*node)).collect();
+                too_many.then(|| (RolloutState::Halted, Reason::TooManyFailed { failed: failed(), allowed }))
+            })
+            .or(over);
+        let Waves { waves, late, stalled, .. } = judged;
+        Self { wish, waves, late, presumed: Vec::new(), end, hold, stalled }
+    }
+
+    /// Every node that it concerns, with the wave's gate.
+    fn nodes(&self) -> impl Iterator<Item = (NodeId, Option<&WaveGate>)> {
+        let gated = self.waves.iter().chain(&self.late);
+        let gated = gated.flat_map(|wave| wave.members.iter().map(|node| (*node, Some(&wave.gate))));
+        gated.chain(self.presumed.iter().map(|node| (*node, None)))
+    }
+
+    /// Whether the node may go on, were this rollout the winner.
+    fn go(&self, id: RolloutId, node: NodeId, gate: Option<&WaveGate>, input: &PlanInput<'_>) -> Go {
+        let d = &self.wish.deployment;
+        if let Some((_, reason)) = self.end.as_ref().filter(|_| !self.is_active(id, node, input)).or(self.hold.as_ref())
+        {
+            return Go::Wait(reason.clone());
+        }
+        if let Some(WaveGate::Closed(reason)) = gate {
+            return Go::Wait(reason.clone());
+        }
+        match d.start_by {
+            // What has started goes on, and only the node itself can say that it has.
+            Some(start_by) if input.now >= start_by && !self.has_started(id, node, input) => {
+                Go::Wait(Reason::StartByPassed(start_by))
+            }
+            _ => Go::Now,
+        }
+    }
+
+    /// Whether the node has gone over to this rollout's model, as far as it said.
+    fn is_active(&self, id: RolloutId, node: NodeId, input: &PlanInput<'_>) -> bool {
+        let d = &self.wish.deployment;
+        let committed = evidence(id, input).get(&node).is_some_and(|report| report.state == SlotState::Committed);
+        let says = input.slots.get(&(node, d.slot.clone()));
+        committed
+            || says.is_some_and(|report| {
+                use SlotState::{Activating, Committed, Probation, RollingBack};
+                let active = matches!(report.state, Activating | Probation | Committed | RollingBack);
+                (active && report.rollout == Some(id)) || report.serving == Some(d.release)
+            })
+    }
+
+    fn has_started(&self, id: RolloutId, node: NodeId, input: &PlanInput<'_>) -> bool {
+        let report = input.slots.get(&(node, self.wish.deployment.slot.clone()));
+        report.is_some_and(|report| {
+            use SlotState::{Accepted, Offered, Waiting};
+            report.rollout == Some(id) && !matches!(report.state, Offered | Accepted | Waiting)
+        })
+    }
+
+    fn conclude(&self, id: RolloutId, input: &PlanInput<'_>, plan: &Plan) -> RolloutPlan {
+        let d = &self.wish.deployment;
+        let nodes: BTreeMap<NodeId, NodeProgress> =
+            self.nodes().map(|(node, gate)| (node, self.progress(id, node, gate, input, plan))).collect();
+        let (state, reason) = self.state(id, &nodes, input, plan);
+        RolloutPlan {
+            release: d.release,
+            slot: d.slot.clone(),
+            selector: d.selector.clone(),
+            generation: d.generation,
+            action: d.action,
+            waves: self.waves.iter().map(|wave| self.wave(wave, &nodes, state)).collect(),
+            late: self.late.as_ref().map(|wave| self.wave(wave, &nodes, state)),
+            state,
+            reason,
+            nodes,
+        }
+    }
+
+    fn wave(&self, wave: &Wave, nodes: &BTreeMap<NodeId, NodeProgress>, state: RolloutState) -> WavePlan {
+        let success = waves::success(self.wish.deployment.action);
+        let states = || wave.members.iter().filter_map(|node| nodes.get(node)).map(|progress| progress.state);
+        let stop = self.end.as_ref().or(self.hold.as_ref()).map(|(_, reason)| reason);
+        // A rollout that was completed in time is not shown as shut when its time is over.
+        let in_time = state == RolloutState::Completed && self.end.is_some();
+        let stop = stop.filter(|_| !in_time);
+        WavePlan {
+            witnesses: wave.witnesses().len(),
+            gate: stop.map_or_else(|| wave.gate.clone(), |reason| WaveGate::Closed(reason.clone())),
+            total: wave.members.len(),
+            committed: states().filter(|state| *state == success).count(),
+            failed: states().filter(|state| state.is_failure()).count(),
+            pending: states().filter(|state| *state != success && !state.is_final()).count(),
+            members: wave.members.clone(),
+        }
+    }
+
+    fn progress(
+        &self,
+        id: RolloutId,
+        node: NodeId,
+        gate: Option<&WaveGate>,
+        input: &PlanInput<'_>,
+        plan: &Plan,
+    ) -> NodeProgress {
+        let slot = &self.wish.deployment.slot;
+        if let Some(report) = evidence(id, input).get(&node) {
+            let reason = report.reason.clone().map(|text| Reason::Said { state: report.state, reason: Some(text) });
+            return NodeProgress { state: report.state, reason, since: Some(report.at), sha256: report.sha256 };
+        }
+        let said = input.slots.get(&(node, slot.clone())).filter(|report| report.rollout == Some(id));
+        if let Some(report) = said {
+            use SlotState::{Accepted, Offered, Paused, Waiting};
+            let held = matches!(report.state, Offered | Accepted | Waiting | Paused);
+            let reason = match self.go(id, node, gate, input) {
+                // A node says once that it waits; what it waits for now is known here.
+                Go::Wait(reason) if held => Some(reason),
+                _ => report.reason.clone().map(|text| Reason::Said { state: report.state, reason: Some(text) }),
+            };
+            return NodeProgress { state: report.state, reason, since: Some(report.since), sha256: report.sha256 };
+        }
+        let silent = |state, reason| NodeProgress { state, reason: Some(reason), since: None, sha256: None };
+        match &self.end {
+            Some((RolloutState::Expired, reason)) => return silent(SlotState::Expired, reason.clone()),
+            Some((_, reason)) => return silent(SlotState::Cancelled, reason.clone()),
+            None => {}
+        }
+        match plan.assignments.get(&(node, slot.clone())) {
+            Some(winner) if winner.rollout != id => silent(SlotState::Superseded, superseded_by(winner.rollout, input)),
+            _ => match self.go(id, node, gate, input) {
+                Go::Now => silent(SlotState::Offered, Reason::Free),
+                Go::Wait(reason) => silent(SlotState::Waiting, reason),
+            },
+        }
+    }
+
+    fn state(
+        &self,
+        id: RolloutId,
+        nodes: &BTreeMap<NodeId, NodeProgress>,
+        input: &PlanInput<'_>,
+        plan: &Plan,
+    ) -> (RolloutState, Option<Reason>) {
+        let end = |(state, reason): &(RolloutState, Reason)| (*state, Some(reason.clone()));
+        if let Some(end) = self.end.as_ref().filter(|(state, _)| *state != RolloutState::Expired).map(end) {
+            return end;
+        }
+        let success = waves::success(self.wish.deployment.action);
+        let roster: BTreeSet<NodeId> = self.waves.iter().flat_map(|wave| &wave.members).copied().collect();
+        let unsettled: Vec<Who> = roster
+            .iter()
+            .filter(|node| nodes.get(node).is_none_or(|p| p.state != success && !is_done(p.state)))
+            .map(|node| plan.who(*node))
+            .collect();
+        let succeeded = roster.iter().any(|node| nodes.get(node).is_some_and(|p| p.state == success));
+        if !roster.is_empty() && unsettled.is_empty() && succeeded {
+            return (RolloutState::Completed, None);
+        }
+        let lost = |node: &NodeId| {
+            let key = (*node, self.wish.deployment.slot.clone());
+            plan.assignments.get(&key).filter(|winner| winner.rollout != id).map(|winner| winner.rollout)
+        };
+        let winners: Option<Vec<RolloutId>> = self.nodes().map(|(node, _)| lost(&node)).collect();
+        if let Some(rollout) = winners.as_deref().and_then(|winners| winners.first().copied()) {
+            return (RolloutState::Superseded, Some(superseded_by(rollout, input)));
+        }
+        if !roster.is_empty() && unsettled.is_empty() {
+            return (RolloutState::Failed, Some(Reason::NobodySucceeded));
+        }
+        match (&self.end, &self.hold, &self.stalled) {
+            (Some((state, _)), _, _) => (*state, Some(Reason::Unreached(unsettled))),
+            (None, Some((state, reason)), _) => (*state, Some(reason.clone())),
+            (None, None, Some(reason)) => (RolloutState::Stalled, Some(reason.clone())),
+            (None, None, None) => (RolloutState::Running, None),
+        }
+    }
+}
+
+/// Whether a node is done with a rollout. One whose time ran out was not reached.
+fn is_done(state: SlotState) -> bool {
+    state.is_final() && state != SlotState::Expired
+}
+
+fn superseded_by(rollout: RolloutId, input: &PlanInput<'_>) -> Reason {
+    let generation = input.deployments.get(&rollout).map(|wish| wish.deployment.generation).unwrap_or_default();
+    Reason::SupersededBy { rollout, generation }
+}
+
+/// A rollout that wants a slot, and the gate of the wave that the node falls into.
+type Candidate<'a> = (RolloutId, Option<&'a WaveGate>);
+
+/// Finds who wins each slot of each node: the highest generation, ties by the greater id. What has ended wins only where
+/// it is active, so that its end changes nothing there, and elsewhere leaves the slot to whoever was next.
+fn assign(trials: &BTreeMap<RolloutId, Trial<'_>>, input: &PlanInput<'_>) -> BTreeMap<(NodeId, SlotName), Assignment> {
+    let mut wanted: BTreeMap<(NodeId, SlotName), Vec<Candidate<'_>>> = BTreeMap::new();
+    for (id, trial) in trials {
+        for (node, gate) in trial.nodes() {
+            if trial.end.is_none() || trial.is_active(*id, node, input) {
+                wanted.entry((node, trial.wish.deployment.slot.clone())).or_default().push((*id, gate));
+            }
+        }
+    }
+    let mut assignments = BTreeMap::new();
+    for ((node, slot), candidates) in wanted {
+        let rank = |id: &RolloutId| trials.get(id).map(|trial| (trial.wish.deployment.generation, *id));
+        let Some((rollout, gate)) = candidates.iter().copied().max_by_key(|(id, _)| rank(id)) else { continue };
+        let Some(winner) = trials.get(&rollout) else { continue };
+        let losers = candidates.iter().map(|(id, _)| *id).filter(|id| *id != rollout);
+        let superseded = losers.filter(|id| trials.get(id).is_some_and(|trial| trial.end.is_none())).collect();
+        let go = winner.go(rollout, node, gate, input);
+        assignments.insert((node, slot), Assignment { rollout, go, superseded });
+    }
+    assignments
+}

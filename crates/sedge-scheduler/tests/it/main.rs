@@ -1,0 +1,10 @@
+//! Plans, from outside.
+
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
+
+mod fit;
+mod fleet;
+mod laws;
+mod precedence;
+mod snapshot;
+mod story;

@@ -1,0 +1,31 @@
+//! From the fleet's words to the scheduler's, as an agent does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sedge_fleet::{ControlState as Said, FleetView};
+use sedge_scheduler::{ControlState, Plan, PlanInput, Wish, plan};
+use sedge_statement::Timestamp;
+
+/// What a node would do with its view.
+pub fn plan_of(view: &FleetView, now: Timestamp) -> Plan {
+    let wish = |published: &sedge_fleet::PublishedDeployment| {
+        let control = match published.control {
+            Said::Running => ControlState::Running,
+            Said::Paused(_) => ControlState::Paused,
+            Said::Cancelled(_) => ControlState::Cancelled,
+            Said::Halted(_) => ControlState::Halted,
+        };
+        Wish { deployment: published.deployment.clone(), control }
+    };
+    let deployments: BTreeMap<_, _> = view.deployments.iter().map(|(id, published)| (*id, wish(published))).collect();
+    let releases: BTreeSet<_> = view.releases.keys().copied().collect();
+    plan(&PlanInput {
+        certificates: &view.certificates,
+        frontier: &view.frontier,
+        deployments: &deployments,
+        releases: &releases,
+        gates: &view.gates,
+        slots: &view.slots,
+        now,
+    })
+}
