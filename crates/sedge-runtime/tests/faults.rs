@@ -71,6 +71,8 @@ async fn serving(scripted: Scripted) -> (ModelHost, tempfile::TempDir) {
     (host, folder)
 }
 
+type Answers = fn() -> Vec<sedge_statement::Tensor>;
+
 fn probe(x: f32) -> Probe {
     Probe { name: "p".to_owned(), inputs: number("x", x), outputs: vec![], tolerance: Tolerance::default() }
 }
@@ -116,7 +118,7 @@ async fn a_panic_while_loading_or_in_the_gate_is_that_models_failure() {
 async fn answers_that_are_not_as_declared_do_not_pass_the_gate() {
     let folder = tempfile::tempdir().unwrap();
     let source = number_source(&folder.path().join("m"));
-    let tries: [(fn() -> Vec<sedge_statement::Tensor>, &str); 4] = [
+    let tries: [(Answers, &str); 4] = [
         (|| number("y", f32::NAN), "probe \"made up\": output \"y\"[0] is not finite"),
         (
             || vec![sedge_statement::Tensor::from_f32("y", vec![1], &[0.0]).unwrap()],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sedge_fleet::{Edit, Effect, Event, Fleet, FleetView, MAX_FRAME_BYTES};
-use sedge_statement::{DocKind, NodeId, SecretKey, Timestamp};
+use sedge_statement::{DocKind, NodeId, Timestamp};
 
 use crate::invariants::check_findings;
 use crate::network::{Network, Side, Traffic};
@@ -373,11 +373,8 @@ impl World {
         }
         self.network.connect(wire);
         self.tell(left.seat, Event::Connected { peer: right.id })?;
-        // The first may have died of its second effect, and with it the connection.
-        if self.network.seen(wire, Side::Right).is_some() {
-            self.tell(right.seat, Event::Connected { peer: left.id })?;
-        }
-        Ok(())
+        // Even if the caller has died of its first effects: the called end learns that later.
+        self.tell(right.seat, Event::Connected { peer: left.id })
     }
 
     fn hang_up(&mut self, wire: WireId, side: Side) -> Result<(), Broken> {
@@ -411,13 +408,7 @@ impl World {
     }
 
     fn set_clock(&mut self, seat: Seat) {
-        self.node_mut(seat).skew = Duration::ZERO;
         let skew = self.dice.between(Duration::ZERO, 2 * SLOWEST);
         self.node_mut(seat).skew = skew;
     }
-}
-
-/// Keys are made from seats alone, so that a certificate can be issued before its node exists.
-pub(crate) fn key_of(seat: Seat) -> SecretKey {
-    Charter::key(seat)
 }

@@ -24,7 +24,7 @@ pub(super) enum Plans {
     /// One plan runs every shape that the model takes.
     One(Plan),
     /// Each shape needs a plan of its own, made at its first request.
-    PerShape(PerShape),
+    PerShape(Box<PerShape>),
 }
 
 /// A graph whose free dimensions tract cannot carry through, with the plans for the shapes last asked for.
@@ -50,7 +50,7 @@ impl Plans {
             Err(_) => tracing::debug!("planning with free dimensions panicked; one plan for each shape instead"),
         }
         let datatypes = inputs.iter().map(|spec| Ok(spec.datatype.parse()?)).collect::<TractResult<_>>()?;
-        Ok(Self::PerShape(PerShape { graph, datatypes, recent: Mutex::default() }))
+        Ok(Self::PerShape(Box::new(PerShape { graph, datatypes, recent: Mutex::default() })))
     }
 
     /// Runs one request.

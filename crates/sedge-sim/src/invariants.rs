@@ -1,0 +1,212 @@
+//! What must hold, whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sedge_fleet::{ControlState, Finding, FindingKind, FleetView, OpenError, PublishError, WriteError};
+use sedge_statement::{Control, ControlAction, NodeId, RolloutId};
+
+use crate::{Diary, Seat, World, plan_of};
+
+/// What did not hold.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Broken {
+    /// A node cannot read what it persisted.
+    #[error("the node at {0:?} does not open from its own records: {1}")]
+    Open(Seat, #[source] OpenError),
+    /// A node cannot write its own document.
+    #[error("the node at {0:?} cannot write: {1}")]
+    Write(Seat, #[source] WriteError),
+    /// A node does not accept a certificate of the root's.
+    #[error("the node at {0:?} refuses a certificate: {1}")]
+    Publish(Seat, #[source] PublishError),
+    /// Nodes that can all hear each other do not agree.
+    #[error("{views} different views {after:?} after healing")]
+    Diverged {
+        /// How long they had.
+        after: Duration,
+        /// How many views there are.
+        views: usize,
+    },
+    /// Nodes that agree go on sending each other more than digests.
+    #[error("still not quiet {after:?} after healing")]
+    NotQuiet {
+        /// How long they had.
+        after: Duration,
+    },
+    /// A frame is longer than any transport carries.
+    #[error("a frame of {0} bytes")]
+    LongFrame(usize),
+    /// The view is not what its authors persisted: something was lost, or came from nobody.
+    #[error("the view's {what} are not what their authors wrote: {found} found, {wanted} written")]
+    Lost {
+        /// Which part of the view.
+        what: &'static str,
+        /// How many entries it has.
+        found: usize,
+        /// How many it should have, which may be as many.
+        wanted: usize,
+    },
+    /// An honest node is found guilty of what it did not do.
+    #[error("the node at {by:?} accuses an honest one: {finding:?}")]
+    Accused {
+        /// Who says so.
+        by: Seat,
+        /// What it says.
+        finding: Box<Finding>,
+    },
+    /// Equal views gave different plans.
+    #[error("{0} different plans from one view")]
+    Plans(usize),
+}
+
+/// Whether a finding names somebody as one who forges, floods or breaks the protocol.
+pub fn accused(finding: &Finding) -> bool {
+    use FindingKind::{BadCertificate, BadChange, Fork, Malformed, NotAllowed, OverQuota, Unreadable};
+    matches!(finding.kind, Fork | BadChange | Malformed | OverQuota | BadCertificate | NotAllowed | Unreadable)
+}
+
+/// No finding accuses a node that is not among the forgers.
+pub(crate) fn check_findings(by: Seat, view: &FleetView, forgers: &BTreeSet<NodeId>) -> Result<(), Broken> {
+    match view.findings.iter().find(|finding| accused(finding) && !forgers.contains(&finding.about)) {
+        Some(finding) => Err(Broken::Accused { by, finding: Box::new(finding.clone()) }),
+        None => Ok(()),
+    }
+}
+
+impl World {
+    /// Checks what must hold of a mesh that has settled: every honest author's last word is in the view and nothing else
+    /// of it, nobody honest is accused, and all plans are one.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn check(&mut self) -> Result<(), Broken> {
+        let now = self.common_time();
+        let mut plans = Vec::new();
+        for seat in self.seats() {
+            let Some(view) = self.view(seat) else { continue };
+            check_findings(seat, &view, &self.forgers)?;
+            let plan = plan_of(&view, now);
+            if !plans.contains(&plan) {
+                plans.push(plan);
+            }
+            self.check_nothing_lost(&view)?;
+        }
+        if plans.len() > 1 { Err(Broken::Plans(plans.len())) } else { Ok(()) }
+    }
+
+    fn check_nothing_lost(&self, view: &FleetView) -> Result<(), Broken> {
+        let honest = |id: &NodeId| !self.is_forger(id);
+        let diaries: BTreeMap<NodeId, &Diary> = self
+            .seats()
+            .into_iter()
+            .map(|seat| (self.id(seat), self.diary(seat)))
+            .filter(|(id, _)| honest(id))
+            .collect();
+        let each = || diaries.iter().map(|(id, diary)| (*id, *diary));
+        same(
+            "certificates",
+            view.members.keys().copied().collect(),
+            self.seats().into_iter().map(|seat| self.id(seat)).collect::<BTreeSet<_>>(),
+        )?;
+        let releases: BTreeSet<_> =
+            view.releases.iter().filter(|(_, r)| honest(&r.publisher)).map(|(id, _)| *id).collect();
+        same("releases", releases, each().flat_map(|(_, diary)| diary.releases.iter().copied()).collect())?;
+        let deployments: BTreeSet<_> =
+            view.deployments.iter().filter(|(_, d)| honest(&d.author)).map(|(id, _)| *id).collect();
+        same("deployments", deployments, each().flat_map(|(_, diary)| diary.deployments.iter().copied()).collect())?;
+        let of_honest = |id: &NodeId| diaries.contains_key(id);
+        same(
+            "profiles",
+            view.profiles.iter().filter(|(id, _)| of_honest(id)).map(|(id, p)| (*id, p.clone())).collect(),
+            each().filter_map(|(id, diary)| Some((id, diary.profile.clone()?))).collect::<BTreeMap<_, _>>(),
+        )?;
+        same(
+            "slots",
+            view.slots.iter().filter(|((id, _), _)| of_honest(id)).map(|(key, r)| (key.clone(), r.clone())).collect(),
+            each()
+                .flat_map(|(id, diary)| diary.slots.iter().map(move |(slot, r)| ((id, slot.clone()), r.clone())))
+                .collect::<BTreeMap<_, _>>(),
+        )?;
+        same(
+            "artifacts",
+            view.holders
+                .iter()
+                .flat_map(|(file, ids)| ids.iter().map(|id| (*id, *file)))
+                .filter(|(id, _)| of_honest(id))
+                .collect(),
+            each().flat_map(|(id, diary)| diary.artifacts.iter().map(move |file| (id, *file))).collect::<BTreeSet<_>>(),
+        )?;
+        same(
+            "gates",
+            view.gates
+                .iter()
+                .flat_map(|(rollout, reports)| reports.iter().map(|(id, r)| ((*rollout, *id), r.clone())))
+                .filter(|((_, id), _)| of_honest(id))
+                .collect(),
+            each()
+                .flat_map(|(id, diary)| diary.gates.iter().map(move |(rollout, r)| ((*rollout, id), r.clone())))
+                .collect::<BTreeMap<_, _>>(),
+        )?;
+        if !self.forgers.is_empty() {
+            // What a forger said before the fork counts, and may have set a rollout's state.
+            return Ok(());
+        }
+        let said = |rollout: &RolloutId| expected_control(*rollout, each());
+        same(
+            "controls",
+            view.deployments.iter().map(|(id, published)| (*id, word(&published.control))).collect(),
+            view.deployments.keys().map(|id| (*id, said(id))).collect::<BTreeMap<_, _>>(),
+        )
+    }
+}
+
+fn same<T: PartialEq + Entries>(what: &'static str, found: T, wanted: T) -> Result<(), Broken> {
+    if found == wanted { Ok(()) } else { Err(Broken::Lost { what, found: found.entries(), wanted: wanted.entries() }) }
+}
+
+trait Entries {
+    fn entries(&self) -> usize;
+}
+
+impl<T> Entries for BTreeSet<T> {
+    fn entries(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<K, V> Entries for BTreeMap<K, V> {
+    fn entries(&self) -> usize {
+        self.len()
+    }
+}
+
+fn word(state: &ControlState) -> &'static str {
+    match state {
+        ControlState::Running => "running",
+        ControlState::Paused(_) => "paused",
+        ControlState::Cancelled(_) => "cancelled",
+        ControlState::Halted(_) => "halted",
+    }
+}
+
+/// What all controls of a rollout come to: a halt, else a cancel, else the last pause or resume.
+fn expected_control<'a>(rollout: RolloutId, diaries: impl Iterator<Item = (NodeId, &'a Diary)>) -> &'static str {
+    let said: Vec<(u32, ControlAction, NodeId)> = diaries
+        .flat_map(|(id, diary)| diary.controls.values().map(move |control| (id, control)))
+        .filter(|(_, control)| control.rollout == rollout)
+        .map(|(id, Control { count, action, .. })| (*count, *action, id))
+        .collect();
+    let any = |wanted: ControlAction| said.iter().any(|(_, action, _)| *action == wanted);
+    if any(ControlAction::Halt) {
+        return "halted";
+    }
+    if any(ControlAction::Cancel) {
+        return "cancelled";
+    }
+    match said.iter().max() {
+        Some((_, ControlAction::Pause, _)) => "paused",
+        _ => "running",
+    }
+}
