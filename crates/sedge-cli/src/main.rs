@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! `sedge`: the command line of Sedge, and the process that hosts an agent.
+
+fn main() -> std::process::ExitCode {
+    sedge_cli::main()
+}

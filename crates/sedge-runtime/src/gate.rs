@@ -10,7 +10,7 @@ use crate::loaded::Loaded;
 use crate::synthetic;
 
 /// The longest that one probe may take. A model that needs longer for one input on this machine would serve nobody, and a
-/// first request may have to make its plan; ten times what the largest models tried here need.
+/// first request may have to make its plan; networks of the size of a ResNet-50 take about a second here.
 pub const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a model that passed was put to.

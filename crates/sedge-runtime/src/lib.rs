@@ -32,7 +32,7 @@ pub use host::{
     Answer, Candidate, Drained, Gated, Health, InferError, LOAD_LIMIT, LONGEST_REQUEST, Latency, ModelHost, Previous,
     RUNNING_PER_SLOT, RollBackError, Serving, StageError, StillRunning, WAITING_PER_SLOT,
 };
-pub use inputs::InputError;
+pub use inputs::{InputError, Shape};
 pub use loaded::Loaded;
 pub use source::{ModelSource, SourceError};
 pub use tract::Tract;

@@ -1,0 +1,58 @@
+//! `sedge infer`
+
+use std::path::Path;
+
+use sedge_agent::api::{Inference, Request};
+use sedge_statement::Tensor;
+use serde_json::Value;
+
+use super::ask;
+use crate::failure::Failure;
+use crate::grammar::InferArgs;
+use crate::paint::{Paint, Tone};
+use crate::screen::Screen;
+use crate::tensors::read_inputs;
+
+/// How many elements of an output a person is shown; `--json` has them all.
+const SHOWN: usize = 16;
+
+/// Asks the model in a slot.
+pub(crate) async fn run(home: &Path, args: InferArgs, screen: &Screen) -> Result<(), Failure> {
+    let mut inputs = Vec::new();
+    for path in &args.input {
+        inputs.extend(read_inputs(path, args.input_name.as_deref())?);
+    }
+    let inputs = inputs.iter().map(Tensor::to_json).collect();
+    let inference: Inference = ask(home, &Request::Infer { slot: args.slot, inputs }).await?;
+    screen.show(&inference, text)
+}
+
+fn text(inference: &Inference, paint: Paint) -> String {
+    let mut lines: Vec<String> = inference.outputs.iter().map(|output| output_text(output, paint)).collect();
+    let by = format!("Answered by release {}, digest {}", inference.release.short(), inference.sha256);
+    lines.push(paint.tone(Tone::Faint, &by));
+    lines.join("\n")
+}
+
+fn output_text(output: &Value, paint: Paint) -> String {
+    let text = |key: &str| output.get(key).and_then(Value::as_str).unwrap_or("?");
+    let data = output.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let shown: Vec<String> = data.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = if data.len() > SHOWN { format!(" … {} more", data.len() - SHOWN) } else { String::new() };
+    let shape = output.get("shape").map(ToString::to_string).unwrap_or_default();
+    let name = paint.tone(Tone::Strong, text("name"));
+    format!("{name}  {} {shape}  {}{more}", text("datatype"), shown.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_outputs_are_cut_and_say_so() {
+        let tensor = Tensor::from_f32("y", vec![20], &[0.5; 20]).unwrap();
+        let text = output_text(&tensor.to_json(), Paint::plain());
+        assert!(text.starts_with("y  FP32 [20]  0.5 0.5"), "{text}");
+        assert!(text.ends_with("0.5 … 4 more"), "{text}");
+    }
+}

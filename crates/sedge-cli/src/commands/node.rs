@@ -1,0 +1,100 @@
+//! `sedge node`
+
+use std::path::Path;
+
+use sedge_agent::api::{Node, NodeDetail, Request, StatusSlot};
+use sedge_statement::{ByteSize, Profile};
+
+use super::{ask, or_empty};
+use crate::failure::Failure;
+use crate::grammar::NodeCommand;
+use crate::paint::{Paint, Tone};
+use crate::screen::Screen;
+use crate::table::{Table, cell, state, toned};
+use crate::words::{now, show_age};
+
+/// Carries out a command.
+pub(crate) async fn run(home: &Path, command: NodeCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        NodeCommand::List => {
+            let nodes: Vec<Node> = ask(home, &Request::NodeList).await?;
+            screen.show(&nodes, |nodes, paint| list(nodes, paint))
+        }
+        NodeCommand::Show { node } => {
+            let detail: NodeDetail = ask(home, &Request::NodeShow { node }).await?;
+            screen.show(&detail, detail_text)
+        }
+    }
+}
+
+fn list(nodes: &[Node], paint: Paint) -> String {
+    let mut table = Table::new(["NAME", "ID", "CELL", "ROLES", "LABELS", "ARCH", "CLASS", "LINK"]);
+    for node in nodes {
+        let link = if node.connected { toned(Tone::Good, "connected") } else { toned(Tone::Faint, "none") };
+        table.row([
+            cell(&node.name),
+            cell(node.id.short()),
+            cell(&node.cell),
+            cell(roles(node)),
+            cell(labels(node)),
+            cell(&node.arch),
+            cell(&node.class),
+            link,
+        ]);
+    }
+    table.render(paint)
+}
+
+fn roles(node: &Node) -> String {
+    node.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn labels(node: &Node) -> String {
+    node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+fn detail_text(detail: &NodeDetail, paint: Paint) -> String {
+    let node = &detail.node;
+    let mut lines = vec![
+        format!("{}  {}", paint.tone(Tone::Strong, node.name.as_str()), node.id),
+        format!("cell {}  roles {}  labels {}", node.cell, or_dash(&roles(node)), or_dash(&labels(node))),
+        format!("{} {}", node.arch, node.class),
+    ];
+    lines.extend(detail.profile.as_ref().map(profile_text));
+    lines.push(if detail.slots.is_empty() { "It reports no slot.".to_owned() } else { slots(&detail.slots, paint) });
+    lines.join("\n")
+}
+
+fn profile_text(profile: &Profile) -> String {
+    let mut parts = vec![profile.cpu.clone(), format!("{} cores", profile.cores), profile.os.clone()];
+    parts.extend(profile.memory.iter().map(|pool| format!("{} {} for models", pool.name, pool.allocatable)));
+    parts.extend(profile.accelerators.iter().map(|accelerator| accelerator.name.clone()));
+    parts.push(format!("disk {}", profile.disk));
+    parts.extend(profile.runtimes.iter().map(|r| format!("{} {} ({})", r.backend, r.version, r.providers.join(","))));
+    parts.join("; ")
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+/// A node's slots, as it says itself.
+pub(super) fn slots(slots: &[StatusSlot], paint: Paint) -> String {
+    let mut table = Table::new(["SLOT", "STATE", "SERVES", "DIGEST", "SINCE", "WHY"]);
+    for slot in slots {
+        let model = match (&slot.model, &slot.version) {
+            (Some(model), Some(version)) => format!("{model}:{version}"),
+            _ => slot.release.map(|r| r.short()).unwrap_or_default(),
+        };
+        let progress = slot.fetch.map(|f| format!("{} of {}", ByteSize(f.held), ByteSize(f.total)));
+        table.row([
+            cell(&slot.slot),
+            state(slot.state),
+            cell(model),
+            cell(or_empty(slot.sha256.map(|s| s.short()))),
+            cell(show_age(slot.since, now())),
+            cell(or_empty(slot.reason.clone().or(progress))),
+        ]);
+    }
+    table.render(paint)
+}

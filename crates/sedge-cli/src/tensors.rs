@@ -1,0 +1,8 @@
+//! Inputs and probes from files, in each form that people have them in.
+
+mod files;
+mod npy;
+mod probes;
+
+pub(crate) use files::{case_tensors, read_inputs};
+pub(crate) use probes::read_probes;
