@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod completions;
 pub(crate) mod deploy;
+mod detach;
 pub(crate) mod doctor;
 pub(crate) mod infer;
 pub(crate) mod mesh;

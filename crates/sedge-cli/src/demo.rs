@@ -73,10 +73,10 @@ async fn play(story: &mut Story<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Ctrl-C, or a polite end from outside: either way everything is cleaned up.
+/// Ctrl-C, a polite end from outside, or a terminal that went away: in each case everything is cleaned up.
 fn stops() -> anyhow::Result<tokio::sync::mpsc::Receiver<()>> {
     let (tell, told) = tokio::sync::mpsc::channel(1);
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let (mut signal, tell) = (signal(kind)?, tell.clone());
         tokio::spawn(async move {
             signal.recv().await;

@@ -145,6 +145,9 @@ pub(crate) struct RunArgs {
     /// The most to fetch, a second
     #[arg(long, value_name = "RATE", value_parser = words::rate)]
     pub(crate) download_limit: Option<ByteSize>,
+    /// Run in the background, the log in the home, and return once the agent answers
+    #[arg(long)]
+    pub(crate) detach: bool,
 }
 
 /// `sedge status`

@@ -139,6 +139,7 @@ pub(crate) fn show_duration(time: Duration) -> String {
         if b == 0 { format!("{a}{unit_a}") } else { format!("{a}{unit_a} {b}{unit_b}") }
     };
     match seconds {
+        0 if time.as_millis() == 0 && !time.is_zero() => "under 1ms".to_owned(),
         0 => format!("{}ms", time.as_millis()),
         1..60 => format!("{seconds}.{}s", time.subsec_millis() / 100),
         60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
@@ -215,6 +216,7 @@ mod tests {
 
     #[test]
     fn lengths_of_time_are_shown_in_two_units() {
+        assert_eq!(show_duration(Duration::from_micros(300)), "under 1ms");
         let show = |millis| show_duration(Duration::from_millis(millis));
         assert_eq!(show(40), "40ms");
         assert_eq!(show(1250), "1.2s");

@@ -6,11 +6,11 @@ mod open;
 mod vector;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_statement::{Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
+use sedge_statement::{DocId, Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
 
 use crate::documents::Documents;
 use crate::finding::Findings;
@@ -94,6 +94,15 @@ pub enum CloseReason {
     Misbehaved,
 }
 
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FleetStats {
+    /// Documents held.
+    pub documents: usize,
+    /// Documents of which a connected peer said it has more links. A peer may lie: for display only.
+    pub behind: usize,
+}
+
 /// All documents and objects of one node, and its side of the sync protocol.
 #[derive(Debug)]
 pub struct Fleet {
@@ -136,6 +145,16 @@ impl Fleet {
     /// A node's certificate and those above it, for a hello or for one who joins; empty where it has none.
     pub fn certificate_path(&self, node: NodeId) -> Vec<Object> {
         self.membership.path(&node).iter().filter_map(|id| self.objects.get(id).cloned()).collect()
+    }
+
+    /// How much is held, and how much connected peers said they have beyond it.
+    pub fn stats(&self) -> FleetStats {
+        let lacking = |(doc, seq): &(&DocId, &u64)| self.documents.chain(doc).map_or(0, |chain| chain.len()) < **seq;
+        let ahead = self.peers.values().flat_map(|peer| peer.ahead.iter()).filter(lacking);
+        FleetStats {
+            documents: self.documents.chains().count(),
+            behind: ahead.map(|(doc, _)| doc).collect::<BTreeSet<_>>().len(),
+        }
     }
 
     /// What the mesh says, as far as this node has heard. Folded again only after a change, or a second later.

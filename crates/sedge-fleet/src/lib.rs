@@ -26,7 +26,7 @@ mod view;
 
 pub use chain::{AdoptError, MAX_CHAIN_BYTES, MAX_LINKS};
 pub use finding::{Finding, FindingKind};
-pub use fleet::{CloseReason, Effect, Event, Fleet, OpenError, PublishError, RecordError, WriteError};
+pub use fleet::{CloseReason, Effect, Event, Fleet, FleetStats, OpenError, PublishError, RecordError, WriteError};
 pub use fork::EvidenceError;
 pub use frame::{MAX_FRAME_BYTES, PROTOCOL};
 pub use membership::{CertificateRefusal, Membership};

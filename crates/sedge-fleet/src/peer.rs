@@ -1,8 +1,9 @@
 //! What is remembered of a connected peer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sedge_statement::{NodeId, Timestamp};
+use sedge_statement::{DocId, NodeId, Timestamp};
 
 /// How often a digest is said, on average.
 const DIGEST_EVERY: Duration = Duration::from_secs(5);
@@ -27,11 +28,13 @@ pub(crate) struct Peer {
     window: (u64, usize),
     /// The digests of both sides when sending was last cut short, so that a peer which takes nothing is not sent the same for ever.
     pub(crate) last_cut: Option<[u8; 32]>,
+    /// How many links it said it has of documents of which this node had fewer, when it last said so. Its word only: for display.
+    pub(crate) ahead: BTreeMap<DocId, u64>,
 }
 
 impl Peer {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { heard: false, due: now, news: false, round: 0, faults: 0, window: (0, 0), last_cut: None }
+        Self { heard: false, due: now, news: false, round: 0, faults: 0, window: (0, 0), last_cut: None, ahead: BTreeMap::new() }
     }
 
     /// Whether a digest is due; if so, sets when the next is.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetView, PublishError, Write, WriteError};
+use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, PublishError, Write, WriteError};
 use sedge_statement::{DocKind, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -69,6 +69,7 @@ pub(crate) struct Actor {
     pub(crate) table: PeerTable,
     pub(crate) tally: Arc<Tally>,
     pub(crate) view: watch::Sender<Arc<FleetView>>,
+    pub(crate) stats: watch::Sender<FleetStats>,
     pub(crate) sessions: BTreeMap<NodeId, Session>,
     /// When the view was last looked at.
     pub(crate) looked: Instant,
@@ -313,6 +314,7 @@ impl Actor {
         // A peer that went away can make the fleet keep something, but it has nothing to say to anyone for it that could
         // not wait for the next digest.
         self.keep(failed.writes).await?;
+        self.stats.send_replace(self.fleet.stats());
         for reply in deeds.replies {
             reply.give();
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, IncomingFilterOutcome, ProtocolHandler, Router};
-use sedge_fleet::{Edit, Fleet, FleetView, PublishError, WriteError};
+use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, PublishError, WriteError};
 use sedge_statement::{DocKind, NodeId, Object, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -69,6 +69,10 @@ pub struct SyncStats {
     pub members: usize,
     /// Neighbours that documents are exchanged with now.
     pub neighbours: usize,
+    /// Documents held.
+    pub documents: usize,
+    /// Documents of which a neighbour said it has more.
+    pub behind: usize,
     /// When any of them last said anything, by this node's clock.
     pub last_heard: Option<Timestamp>,
 }
@@ -91,6 +95,7 @@ struct Inner {
     enroller: EnrollerSlot,
     actor: mpsc::Sender<Command>,
     view: watch::Receiver<Arc<FleetView>>,
+    fleet: watch::Receiver<FleetStats>,
     stopped: watch::Receiver<Option<StopReason>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -131,6 +136,7 @@ impl Mesh {
         }
         let (actor, commands) = mpsc::channel(COMMANDS);
         let (view_sender, view) = watch::channel(first);
+        let (stats_sender, stats) = watch::channel(fleet.stats());
         let (stop_sender, stopped) = watch::channel(None);
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -156,6 +162,7 @@ impl Mesh {
             table: table.clone(),
             tally: tally.clone(),
             view: view_sender,
+            stats: stats_sender,
             sessions: BTreeMap::new(),
             looked: Instant::now(),
         };
@@ -179,6 +186,7 @@ impl Mesh {
             enroller,
             actor,
             view,
+            fleet: stats,
             stopped,
             cancel,
             tasks,
@@ -252,7 +260,10 @@ impl Mesh {
     /// How well this node hears the others.
     pub fn stats(&self) -> SyncStats {
         let peers = self.peers();
+        let fleet = *self.inner.fleet.borrow();
         SyncStats {
+            documents: fleet.documents,
+            behind: fleet.behind,
             members: self.inner.view.borrow().members.len(),
             neighbours: peers.iter().filter(|p| p.connected).count(),
             last_heard: peers.iter().filter_map(|p| p.last_heard).max(),

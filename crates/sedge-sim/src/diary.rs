@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sedge_fleet::Edit;
-use sedge_statement::{
-    Blake3, Control, GateReport, Profile, ReleaseId, RolloutId, SlotName, SlotReport,
-};
+use sedge_statement::{Blake3, Control, GateReport, Profile, ReleaseId, RolloutId, SlotName, SlotReport};
 
 /// The state that an author's own edits make, kept beside the documents and by other means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

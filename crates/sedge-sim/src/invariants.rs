@@ -14,13 +14,13 @@ use crate::{Diary, Seat, World, plan_of};
 pub enum Broken {
     /// A node cannot read what it persisted.
     #[error("the node at {0:?} does not open from its own records: {1}")]
-    Open(Seat, #[source] OpenError),
+    Open(Seat, #[source] Box<OpenError>),
     /// A node cannot write its own document.
     #[error("the node at {0:?} cannot write: {1}")]
-    Write(Seat, #[source] WriteError),
+    Write(Seat, #[source] Box<WriteError>),
     /// A node does not accept a certificate of the root's.
     #[error("the node at {0:?} refuses a certificate: {1}")]
-    Publish(Seat, #[source] PublishError),
+    Publish(Seat, #[source] Box<PublishError>),
     /// Nodes that can all hear each other do not agree.
     #[error("{views} different views {after:?} after healing")]
     Diverged {

@@ -50,7 +50,7 @@ impl World {
     fn publish(&mut self, seat: Seat, object: Object) -> Result<bool, Broken> {
         let now = self.clock(seat);
         let Some(fleet) = &mut self.node_mut(seat).fleet else { return Ok(false) };
-        let effects = fleet.publish(object, now).map_err(|error| Broken::Publish(seat, error))?;
+        let effects = fleet.publish(object, now).map_err(|error| Broken::Publish(seat, error.into()))?;
         let carried = self.carry_out(seat, effects)?;
         Ok(carried.persisted && carried.lives)
     }

@@ -13,6 +13,7 @@
 mod charter;
 mod diary;
 mod dice;
+mod events;
 mod invariants;
 mod join;
 mod network;

@@ -129,7 +129,7 @@ impl Network {
         }
     }
 
-    /// Whether a call over the wire is to go through now, should both ends be up.
+    /// Takes note that a wire was dialled; answers whether it has no connection.
     pub(crate) fn dialled(&mut self, wire: WireId) -> bool {
         let wire = &mut self.wires[wire.0];
         wire.dialling = false;
@@ -160,9 +160,9 @@ impl Network {
         self.end(wire, side).seen
     }
 
-    /// Whether a connection stands at this end, so that its frames arrive.
-    pub(crate) fn stands(&self, wire: WireId, side: Side, conn: Conn) -> bool {
-        self.wires[wire.0].live == Some(conn) && self.seen(wire, side) == Some(conn)
+    /// Whether a frame of a connection still reaches this end: what left a process before it died arrives after its death.
+    pub(crate) fn reaches(&self, wire: WireId, side: Side, conn: Conn) -> bool {
+        !self.is_cut(wire) && self.seen(wire, side) == Some(conn)
     }
 
     /// Takes note that an end believes in no connection any more.
@@ -170,7 +170,7 @@ impl Network {
         self.wires[wire.0].ends[side as usize].seen = None;
     }
 
-    /// Ends the connection over a wire. What is on its way is lost; each end learns of it in its own time.
+    /// Ends the connection over a wire. Nothing more is carried; each end learns of it in its own time.
     pub(crate) fn sever(&mut self, wire: WireId, timeline: &mut Timeline) {
         self.wires[wire.0].live = None;
         for side in Side::BOTH {

@@ -199,7 +199,11 @@ impl Pen {
                 .collect(),
             accelerators: (0..parts).map(|i| Accelerator { name: name(i), pool: name(0) }).collect(),
             disk: ByteSize(1 << 40),
-            runtimes: vec![RuntimeFact { backend: "tract".into(), version: "0.23".into(), providers: vec!["cpu".into()] }],
+            runtimes: vec![RuntimeFact {
+                backend: "tract".into(),
+                version: "0.23".into(),
+                providers: vec!["cpu".into()],
+            }],
         }
     }
 

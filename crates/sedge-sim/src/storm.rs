@@ -36,6 +36,8 @@ pub struct Calm {
     pub converged_in: Duration,
     /// Whether no frame was lost of a live connection.
     pub in_clear_weather: bool,
+    /// How often a process died.
+    pub crashes: u64,
     /// How many frames were sent.
     pub frames: u64,
     /// How many bytes they were.
@@ -69,5 +71,5 @@ pub fn storm(seed: u64, storm: &Storm) -> Result<Calm, Broken> {
         view.certificates.len() + view.releases.len() + view.deployments.len() + view.slots.len() + gates
     });
     let (digest, converged_in) = (settled.digest, settled.converged_in);
-    Ok(Calm { digest, converged_in, in_clear_weather, frames, bytes, statements })
+    Ok(Calm { digest, converged_in, in_clear_weather, crashes: world.crashes(), frames, bytes, statements })
 }

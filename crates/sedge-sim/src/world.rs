@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_fleet::{Edit, Effect, Event, Fleet, FleetView, MAX_FRAME_BYTES};
+use sedge_fleet::{Edit, FleetView, MAX_FRAME_BYTES};
 use sedge_statement::{DocKind, NodeId, Timestamp};
 
 use crate::invariants::check_findings;
@@ -13,10 +13,10 @@ use crate::node::{Fuse, Node, SLOWEST};
 use crate::pen::Pen;
 use crate::schedule::Act;
 use crate::timeline::{Happening, Timeline};
-use crate::{Broken, Charter, Dice, Diary, Seat, Weather, WireId};
+use crate::{Broken, Charter, Diary, Dice, Seat, Weather, WireId};
 
 /// How often a node's timer fires.
-const TICK: Duration = Duration::from_secs(1);
+pub(crate) const TICK: Duration = Duration::from_secs(1);
 
 /// How a world begins.
 #[derive(Debug, Clone)]
@@ -33,15 +33,6 @@ pub struct Setting {
     pub weather: Weather,
 }
 
-/// What became of a list of effects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Carried {
-    /// Whether everything that was to be persisted was.
-    pub(crate) persisted: bool,
-    /// Whether the node lives.
-    pub(crate) lives: bool,
-}
-
 /// A simulated mesh.
 #[derive(Debug)]
 pub struct World {
@@ -53,6 +44,7 @@ pub struct World {
     pub(crate) forgers: BTreeSet<NodeId>,
     /// When a view last changed.
     pub(crate) last_change: Duration,
+    crashes: u64,
     pen: Pen,
 }
 
@@ -71,6 +63,7 @@ impl World {
             dice: Dice::new(seed, 2),
             forgers: BTreeSet::new(),
             last_change: Duration::ZERO,
+            crashes: 0,
             pen: Pen::new(Dice::new(seed, 3)),
         };
         for seat in world.seats() {
@@ -104,6 +97,16 @@ impl World {
     pub fn sent(&self) -> (u64, u64) {
         let Traffic { frames, bytes, .. } = self.network.traffic;
         (frames, bytes)
+    }
+
+    /// How often a process died.
+    pub fn crashes(&self) -> u64 {
+        self.crashes
+    }
+
+    /// How many records the node's store holds.
+    pub fn records(&self, seat: Seat) -> usize {
+        self.node(seat).store.len()
     }
 
     /// The id of the node at a seat.
@@ -164,7 +167,7 @@ impl World {
         let effects = match fleet.write(key, kind, now, edits) {
             Ok(effects) => effects,
             Err(sedge_fleet::WriteError::Forked) if forger => return Ok(false),
-            Err(error) => return Err(Broken::Write(seat, error)),
+            Err(error) => return Err(Broken::Write(seat, error.into())),
         };
         let persisted = self.carry_out(seat, effects)?.persisted;
         if persisted {
@@ -198,14 +201,29 @@ impl World {
         let now = self.clock(seat);
         let Some(mut fleet) = self.node_mut(seat).fleet.take() else { return Ok(()) };
         check_findings(seat, &fleet.view(now), &self.forgers)?;
+        self.crashes += 1;
         self.node_mut(seat).fuse = None;
-        for (wire, side) in self.network.at(seat) {
-            self.network.forget(wire, side);
-            self.network.sever(wire, &mut self.timeline);
-        }
+        self.lose_connections(seat);
         self.set_clock(seat);
         self.timeline.plan(down, Happening::Start(seat));
         Ok(())
+    }
+
+    /// Lets the node die once it has carried out so many effects more, and start again after `down`.
+    pub fn crash_after(&mut self, seat: Seat, effects: u32, down: Duration) {
+        self.node_mut(seat).fuse = Some(Fuse { effects, down });
+    }
+
+    /// Restarts a node without looking at its findings, so that it forgets those that are about what it was sent.
+    ///
+    /// # Errors
+    /// Where it does not open from its records.
+    pub fn forgive(&mut self, seat: Seat) -> Result<(), Broken> {
+        if self.node_mut(seat).fleet.take().is_none() {
+            return Ok(());
+        }
+        self.lose_connections(seat);
+        self.start(seat)
     }
 
     /// Breaks a connection, if there is one.
@@ -262,31 +280,6 @@ impl World {
         Ok(seat)
     }
 
-    /// Does what the schedule says.
-    pub(crate) fn act(&mut self, act: Act) -> Result<(), Broken> {
-        match act {
-            Act::Write(seat) => self.write_something(seat).map(|_| ()),
-            Act::Burst { seat, writes } => (0..writes).try_for_each(|_| self.write_something(seat).map(|_| ())),
-            Act::Crash { seat, effects, down } => {
-                self.node_mut(seat).fuse = Some(Fuse { effects, down });
-                Ok(())
-            }
-            Act::Break(wire) => {
-                self.break_wire(wire);
-                Ok(())
-            }
-            Act::Part(seats) => {
-                self.part(&seats);
-                Ok(())
-            }
-            Act::Mend => {
-                self.mend();
-                Ok(())
-            }
-            Act::Join(seat) => self.join(seat),
-        }
-    }
-
     pub(crate) fn plan_act(&mut self, after: Duration, act: Act) {
         self.timeline.plan(after, Happening::Act(act));
     }
@@ -305,90 +298,14 @@ impl World {
 
     pub(crate) fn start(&mut self, seat: Seat) -> Result<(), Broken> {
         let charter = self.charter.clone();
-        self.node_mut(seat).start(&charter).map_err(|error| Broken::Open(seat, error))
+        self.node_mut(seat).start(&charter).map_err(|error| Broken::Open(seat, error.into()))
     }
 
-    /// Carries out effects in order, until the node dies.
-    pub(crate) fn carry_out(&mut self, seat: Seat, effects: Vec<Effect>) -> Result<Carried, Broken> {
-        let mut unpersisted = effects.iter().filter(|effect| matches!(effect, Effect::Persist(_))).count();
-        for effect in effects {
-            if let Some(down) = self.node_mut(seat).burns_out() {
-                self.crash(seat, down)?;
-                return Ok(Carried { persisted: unpersisted == 0, lives: false });
-            }
-            match effect {
-                Effect::Persist(writes) => {
-                    self.node_mut(seat).persist(writes);
-                    unpersisted -= 1;
-                }
-                Effect::Send { peer, frame } => self.network.send(seat, peer, frame, &mut self.timeline),
-                Effect::Close { peer, .. } => {
-                    if let Some((wire, side)) = self.network.towards(seat, peer) {
-                        self.network.forget(wire, side);
-                        self.network.sever(wire, &mut self.timeline);
-                    }
-                }
-                Effect::Changed => self.last_change = self.now(),
-            }
+    pub(crate) fn lose_connections(&mut self, seat: Seat) {
+        for (wire, side) in self.network.at(seat) {
+            self.network.forget(wire, side);
+            self.network.sever(wire, &mut self.timeline);
         }
-        Ok(Carried { persisted: true, lives: true })
-    }
-
-    fn happen(&mut self, what: Happening) -> Result<(), Broken> {
-        match what {
-            Happening::Tick(seat) => {
-                self.timeline.plan(TICK, Happening::Tick(seat));
-                self.tell(seat, Event::Tick)
-            }
-            Happening::Start(seat) if self.is_up(seat) => Ok(()),
-            Happening::Start(seat) => self.start(seat),
-            Happening::Dial(wire) => self.dial(wire),
-            Happening::Arrival { wire, conn, to, frame } => {
-                if !self.network.stands(wire, to, conn) {
-                    return Ok(());
-                }
-                let (end, from) = (self.network.end(wire, to), self.network.end(wire, to.other()));
-                self.tell(end.seat, Event::Received { peer: from.id, frame })
-            }
-            Happening::Gone { wire, conn, side } => {
-                if self.network.seen(wire, side) == Some(conn) { self.hang_up(wire, side) } else { Ok(()) }
-            }
-            Happening::Act(act) => self.act(act),
-        }
-    }
-
-    fn dial(&mut self, wire: WireId) -> Result<(), Broken> {
-        if !self.network.dialled(wire) {
-            return Ok(());
-        }
-        for side in Side::BOTH {
-            if self.network.seen(wire, side).is_some() {
-                self.hang_up(wire, side)?;
-            }
-        }
-        let [left, right] = Side::BOTH.map(|side| self.network.end(wire, side));
-        if self.network.is_cut(wire) || !self.is_up(left.seat) || !self.is_up(right.seat) {
-            self.network.redial(wire, &mut self.timeline);
-            return Ok(());
-        }
-        self.network.connect(wire);
-        self.tell(left.seat, Event::Connected { peer: right.id })?;
-        // Even if the caller has died of its first effects: the called end learns that later.
-        self.tell(right.seat, Event::Connected { peer: left.id })
-    }
-
-    fn hang_up(&mut self, wire: WireId, side: Side) -> Result<(), Broken> {
-        self.network.forget(wire, side);
-        let (end, other) = (self.network.end(wire, side), self.network.end(wire, side.other()));
-        self.tell(end.seat, Event::Disconnected { peer: other.id })
-    }
-
-    fn tell(&mut self, seat: Seat, event: Event) -> Result<(), Broken> {
-        let now = self.clock(seat);
-        let Some(effects) = self.node_mut(seat).fleet.as_mut().map(|fleet: &mut Fleet| fleet.handle(event, now)) else {
-            return Ok(());
-        };
-        self.carry_out(seat, effects).map(|_| ())
     }
 
     /// A ring, so that everybody is reached, and some wires across it.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sedge_sim::{Calm, Storm, storm};
+use sedge_sim::{Calm, Setting, Storm, Weather, World, storm};
 
 /// How many seeds run where nobody says otherwise.
 const SEEDS: u64 = 50;
@@ -67,10 +67,11 @@ fn random_schedules_of_twelve_nodes_converge_to_one_view() {
         calm.iter().filter(|c| c.in_clear_weather == clear).map(|c| c.converged_in.as_secs_f32()).fold(0.0, f32::max)
     };
     println!(
-        "{} seeds: converged at most {:.1} s after healing where no frame is lost, {:.1} s where some are; {} frames, {} MB, {} statements",
+        "{} seeds: converged at most {:.1} s after healing where no frame is lost, {:.1} s where some are; {} crashes, {} frames, {} MB, {} statements",
         results.len(),
         longest(true),
         longest(false),
+        calm.iter().map(|c| c.crashes).sum::<u64>(),
         calm.iter().map(|c| c.frames).sum::<u64>(),
         calm.iter().map(|c| c.bytes).sum::<u64>() / 1_000_000,
         calm.iter().map(|c| c.statements).sum::<usize>(),
@@ -78,6 +79,25 @@ fn random_schedules_of_twelve_nodes_converge_to_one_view() {
     let mut failed: Vec<u64> = results.iter().filter(|(_, result)| result.is_err()).map(|(seed, _)| *seed).collect();
     failed.sort_unstable();
     assert!(failed.is_empty(), "seeds {failed:?} failed");
+}
+
+#[test]
+fn two_nodes_over_one_wire_agree_whatever_that_loses() {
+    // Between two there is no way around: whatever is lost must be said again over the same connection.
+    let weather = Weather { lost: 400, ..Weather::clear() };
+    for seed in 0..24 {
+        let setting = Setting { seed, nodes: 2, late: 0, chords: 0, weather: weather.clone() };
+        let run = || {
+            let mut world = World::new(&setting)?;
+            for seat in world.seats() {
+                world.write_something(seat)?;
+                world.run(Duration::from_secs(1))?;
+            }
+            world.settle(Duration::from_secs(600))?;
+            world.check()
+        };
+        run().unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+    }
 }
 
 #[test]

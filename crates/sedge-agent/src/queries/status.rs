@@ -32,8 +32,8 @@ impl Core {
             mesh: StatusMesh { id: view.mesh, name: view.genesis.name.clone() },
             peers: peers.iter().map(peer).collect(),
             sync: StatusSync {
-                documents: stats.members,
-                behind: 0,
+                documents: stats.documents,
+                behind: stats.behind,
                 stale_ms: stats.last_heard.map(age),
                 view: data_encoding::HEXLOWER.encode(&view.digest()),
             },

@@ -18,6 +18,7 @@ use crate::screen::Screen;
 /// Carries out a command.
 pub(crate) async fn run(home: &Path, command: AgentCommand, screen: &Screen) -> Result<Exit, Failure> {
     match command {
+        AgentCommand::Run(args) if args.detach => super::detach::run(home, screen).await,
         AgentCommand::Run(args) => host(home, args, screen).await,
         AgentCommand::Offline => {
             tell(home, &Request::Offline, "The mesh is silent; models go on serving.", screen).await
@@ -62,7 +63,7 @@ async fn host(home: &Path, args: RunArgs, screen: &Screen) -> Result<Exit, Failu
     Ok(exit)
 }
 
-fn greeting(status: &Status) -> String {
+pub(super) fn greeting(status: &Status) -> String {
     let listen: Vec<String> = status.node.listen.iter().map(ToString::to_string).collect();
     let listen = if listen.is_empty() { "nowhere".to_owned() } else { listen.join(", ") };
     let (node, mesh) = (&status.node, &status.mesh);

@@ -91,6 +91,7 @@ impl Fleet {
         let theirs: BTreeMap<DocId, Standing> = docs.into_iter().map(|s| (s.doc.clone(), s)).collect();
         let mut sends: Vec<(DocId, u64)> = Vec::new();
         let mut wants: Vec<(DocId, u64)> = Vec::new();
+        let mut ahead: BTreeMap<DocId, u64> = BTreeMap::new();
         for (doc, chain) in self.documents.chains().filter(|(doc, _)| within(*doc, &from, &to)) {
             match theirs.get(doc) {
                 None => sends.push((doc.clone(), 1)),
@@ -107,8 +108,14 @@ impl Fleet {
             let len = ours.map_or(0, |chain| chain.len());
             let cut = self.documents.cut_of(&standing.doc).unwrap_or(u64::MAX);
             if standing.seq > len && len < cut && !self.documents.is_replaced(&standing.doc) {
+                if ahead.len() < WANTS_PER_VECTOR {
+                    ahead.insert(standing.doc.clone(), standing.seq);
+                }
                 wants.push((standing.doc, len + 1));
             }
+        }
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.ahead = ahead;
         }
         let mut cut_short = wants.len() > WANTS_PER_VECTOR;
         for (doc, from_seq) in wants.into_iter().take(WANTS_PER_VECTOR) {

@@ -117,7 +117,7 @@ fn a_small_views_digest_never_changes() {
     let digest = view_of(&roster(), &small()).digest();
     assert_eq!(
         blake3::Hash::from_bytes(digest).to_hex().as_str(),
-        "be23ed430557f3a4ea353119faacb56f81595ad6b64b563ca4866ec92ca2fd7e"
+        "936d150b9e2d4640cd4a08d0d9d06f1a4ec5a70d7e4ce0b16372345ac8a92f2c"
     );
 }
 

@@ -40,7 +40,7 @@ impl Story<'_> {
         }
         self.mesh.infer(VICTIM, &large.id, &self.material.cases[0].input).await?;
         Ok(format!(
-            "{name} was killed with {} of {}; back, it held {} and fetched the remaining {} in {}",
+            "{name} was killed with {} of {}; back, it held {}, fetched the remaining {} and served it after {}",
             ByteSize(before.held),
             ByteSize(before.total),
             ByteSize(after.held),

@@ -84,7 +84,7 @@ fn made_up(spec: &TensorSpec) -> Result<Tensor> {
     let elements = Tensor::elements(&shape, datatype).filter(|n| *n <= MOST_ELEMENTS);
     let Some(elements) = elements else { bail!("input {name:?} is too large to make up") };
     let value = |n: u64| match datatype {
-        Datatype::Bool => json!(n % 2 == 0),
+        Datatype::Bool => json!(n.is_multiple_of(2)),
         Datatype::Fp32 | Datatype::Fp64 => json!(f64::from(u32::try_from(n * 37 % 101).unwrap_or(0)) / 101.0),
         _ => json!(n % 2),
     };
