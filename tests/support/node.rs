@@ -43,7 +43,8 @@ impl Node {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let words = format!("sedge ({}) {}", self.name, args.join(" "));
         let began = Instant::now();
-        let output = timeout(COMMAND, child.output()).await.with_context(|| format!("{words}: no end in {COMMAND:?}"))?;
+        let output =
+            timeout(COMMAND, child.output()).await.with_context(|| format!("{words}: no end in {COMMAND:?}"))?;
         let output = output.with_context(|| words.clone())?;
         Ok(Outcome {
             command: words,

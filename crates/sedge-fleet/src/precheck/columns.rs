@@ -4,6 +4,10 @@ use super::Refusal;
 use super::reader::Reader;
 
 /// The numbers of the columns that documents use: `id << 4 | type`.
+#[cfg_attr(
+    not(feature = "testing"),
+    expect(unreachable_pub, reason = "with the feature, the attack tests of other crates build columns from these")
+)]
 pub mod spec {
     /// The actor of the object.
     pub const OBJECT_ACTOR: u64 = 0x01;
