@@ -98,7 +98,10 @@ impl Agent {
         let (genesis, mesh_id) = identity(&home)?;
         let me = home.key.node_id();
         let fleet = Fleet::open(&genesis, mesh_id, me, home.store.fleet()?).map_err(|error| {
-            ApiError::failed(format!("the documents cannot be read: {error}"), "Check the disk, or join anew from an empty home.")
+            ApiError::failed(
+                format!("the documents cannot be read: {error}"),
+                "Check the disk, or join anew from an empty home.",
+            )
         })?;
         let options = Options { limits: config.limits, ..Options::default() };
         let blobs = BlobStore::open(&home.path, options)
@@ -134,7 +137,10 @@ impl Agent {
         let reconciler = Reconciler::new(Arc::clone(&core), outlets, profile)?;
         let socket = socket_path(&home.path);
         let listener = control::bind(&socket).map_err(|error| {
-            ApiError::failed(format!("{}: {error}", socket.display()), "Use a home whose path is shorter than 90 bytes and can be written.")
+            ApiError::failed(
+                format!("{}: {error}", socket.display()),
+                "Use a home whose path is shorter than 90 bytes and can be written.",
+            )
         })?;
         let stop = core.stop.clone();
         let tasks = vec![

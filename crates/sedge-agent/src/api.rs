@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sedge_statement::{Architecture, Blake3, MeshId, MeshName};
 use sedge_statement::{
     CellPath, ControlAction, DeploymentDraft, HardwareClass, LabelKey, LabelValue, Manifest, ModelFormat, ModelId,
     ModelType, NodeId, NodeName, Profile, Quantization, ReleaseId, Role, RolloutId, Sha256, SlotName, SlotState,
     Timestamp, VariantName, Version,
 };
-use sedge_statement::{Architecture, Blake3, MeshId, MeshName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -544,7 +544,6 @@ pub struct Diagnosis {
     /// One sentence of what to do; empty where all is well.
     pub remedy: String,
 }
-
 
 impl ApiError {
     /// It was tried and failed.

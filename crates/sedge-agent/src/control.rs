@@ -126,9 +126,18 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::RolloutExplain { rollout, node } => json(core.explain(&rollout, &node)?),
         Request::RolloutControl { rollout, action, reason } => json(core.control(&rollout, action, reason).await?),
         Request::Infer { slot, inputs } => json(core.infer_json(&slot, &inputs).await?),
-        Request::Offline => json(core.set_offline(true).await),
-        Request::Online => json(core.set_offline(false).await),
-        Request::Stop => json(core.request_stop()),
+        Request::Offline => {
+            core.set_offline(true).await;
+            Value::Null
+        }
+        Request::Online => {
+            core.set_offline(false).await;
+            Value::Null
+        }
+        Request::Stop => {
+            core.request_stop();
+            Value::Null
+        }
         Request::Doctor => json(core.doctor()),
     })
 }

@@ -27,7 +27,9 @@ impl Core {
                 let remedy = "Free space there: updates are refused before the disk is full.";
                 diagnose("disk", free >= LITTLE_SPACE, finding, remedy)
             }
-            Err(error) => diagnose("disk", false, format!("{}: {error}", self.home.display()), "Check the file system."),
+            Err(error) => {
+                diagnose("disk", false, format!("{}: {error}", self.home.display()), "Check the file system.")
+            }
         }
     }
 
@@ -62,9 +64,15 @@ impl Core {
     fn roots(&self) -> Diagnosis {
         let view = self.view();
         let roots: BTreeSet<_> = view.members.values().filter(|c| c.may(Role::Root)).map(|c| c.subject).collect();
-        let finding = format!("{} root key, {} needed", view.genesis.roots.len().max(roots.len()), view.genesis.threshold);
-        let remedy = "Keep a backup of that node's identity/secret.key: without it the mesh's roots can never change.";
-        diagnose("roots", view.genesis.roots.len() > 1, finding, remedy)
+        let finding =
+            format!("{} root key, {} needed", view.genesis.roots.len().max(roots.len()), view.genesis.threshold);
+        let mut roots = diagnose("roots", true, finding, "");
+        if view.genesis.roots.len() == 1 {
+            // Not a fault: every mesh begins so. Advice all the same.
+            roots.remedy =
+                "Back up that node's identity/secret.key: without it nobody can ever act as root.".to_owned();
+        }
+        roots
     }
 
     fn backends(&self) -> Diagnosis {
@@ -77,11 +85,17 @@ impl Core {
     fn slots_found(&self) -> impl Iterator<Item = Diagnosis> {
         self.shown_slots().into_iter().map(|shown| {
             let report = shown.report;
-            let serving = report.sha256.map_or_else(|| "nothing serves".to_owned(), |d| format!("{} serves", d.short()));
+            let serving =
+                report.sha256.map_or_else(|| "nothing serves".to_owned(), |d| format!("{} serves", d.short()));
             let reason = report.reason.map(|r| format!(": {r}")).unwrap_or_default();
             let finding = format!("{} is {}, {serving}{reason}", report.slot, report.state);
             let remedy = "`sedge rollout explain ROLLOUT NODE` gives the chain of reasons.";
-            diagnose("slot", !report.state.is_failure() && (report.sha256.is_some() || reason.is_empty()), finding, remedy)
+            diagnose(
+                "slot",
+                !report.state.is_failure() && (report.sha256.is_some() || reason.is_empty()),
+                finding,
+                remedy,
+            )
         })
     }
 

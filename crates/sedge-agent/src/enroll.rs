@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sedge_fleet::{Effect, Fleet, FleetView};
-use sedge_mesh::{Applicant, Enrolment, Enroller, JoinError, JoinRefusal, JoinRequest, PeerAddr, Storage};
+use sedge_mesh::{Applicant, Enroller, Enrolment, JoinError, JoinRefusal, JoinRequest, PeerAddr, Storage};
 use sedge_statement::{
     CellPath, Certificate, Genesis, MeshId, MeshName, NodeId, NodeName, Object, Role, SecretKey, Ticket, TicketSecret,
 };
@@ -215,7 +215,10 @@ impl Core {
             ));
         }
         if given.contains(&Role::Root) {
-            return Err(ApiError::refused("a ticket cannot give the role `root`", "Give `enroll` to let a node enrol others."));
+            return Err(ApiError::refused(
+                "a ticket cannot give the role `root`",
+                "Give `enroll` to let a node enrol others.",
+            ));
         }
         if !(1..=MAX_USES).contains(&request.uses) {
             return Err(ApiError::usage(format!("{} uses", request.uses), &format!("Give 1 to {MAX_USES} uses.")));

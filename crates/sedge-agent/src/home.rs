@@ -61,7 +61,9 @@ impl From<HomeError> for ApiError {
             HomeError::HasMesh(_) => "Choose another home with --home; a home belongs to one mesh for ever.",
             HomeError::BadKey(_) => "Restore the key from a backup, or join anew from an empty home.",
             HomeError::Store(StoreError::Newer { .. }) => "Update this program; the home was left as it was.",
-            HomeError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "Free space on that file system.",
+            HomeError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "Free space on that file system."
+            }
             HomeError::Io { .. } => "Check that the path exists, is yours and can be written.",
             HomeError::Store(_) => "Check the disk; if the file is damaged, join anew from an empty home.",
         };

@@ -43,14 +43,11 @@ pub struct Inspection {
 /// A file that cannot be read, is none of the formats known, or is refused by the bounded reader.
 pub fn inspect(path: &Path) -> Result<Inspection, ApiError> {
     let bytes = read(path)?;
-    match sedge_artifact::sniff(&bytes) {
-        Sniffed::Gguf => {
-            return Err(ApiError::refused(
-                format!("{}: is a GGUF file, which this version does not serve", path.display()),
-                "Give an ONNX model.",
-            ));
-        }
-        _ => {}
+    if sedge_artifact::sniff(&bytes) == Sniffed::Gguf {
+        return Err(ApiError::refused(
+            format!("{}: is a GGUF file, which this version does not serve", path.display()),
+            "Give an ONNX model.",
+        ));
     }
     let header = OnnxHeader::read(&bytes, &Limits::default()).map_err(|error| {
         ApiError::refused(

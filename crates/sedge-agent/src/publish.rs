@@ -43,9 +43,7 @@ impl Core {
 }
 
 /// The next generation after those there are.
-fn next_generation(
-    taken: impl Iterator<Item = sedge_statement::Generation>,
-) -> sedge_statement::Generation {
+fn next_generation(taken: impl Iterator<Item = sedge_statement::Generation>) -> sedge_statement::Generation {
     taken.max().unwrap_or_default().next()
 }
 

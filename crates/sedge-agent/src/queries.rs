@@ -37,7 +37,10 @@ pub(crate) fn by_prefix<T: Copy + ToString>(
     let found: Vec<T> = ids.filter(|id| id.to_string().starts_with(text)).collect();
     match found.as_slice() {
         [one] => Ok(*one),
-        [] => Err(ApiError::failed(format!("no {what} {text} is known here"), &format!("`{list}` lists those there are."))),
+        [] => Err(ApiError::failed(
+            format!("no {what} {text} is known here"),
+            &format!("`{list}` lists those there are."),
+        )),
         _ => Err(ApiError::usage(format!("{text} names several of these: {what}"), "Give more digits.")),
     }
 }

@@ -242,9 +242,10 @@ impl Reconciler {
 
     fn show(&self) {
         let shown = self.slots.values().filter_map(|slot| {
-            let fetching = slot.machine.update().filter(|update| {
-                matches!(update.state, SlotState::Fetching | SlotState::Paused | SlotState::Waiting)
-            });
+            let fetching = slot
+                .machine
+                .update()
+                .filter(|update| matches!(update.state, SlotState::Fetching | SlotState::Paused | SlotState::Waiting));
             Some(ShownSlot {
                 report: slot.machine.report()?,
                 files: fetching.map(|u| u.offer.files.iter().chain(&u.offer.probes).cloned().collect()),

@@ -22,6 +22,9 @@ const FORMAT: u32 = 1;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
+/// A key and its value.
+pub(crate) type Record = (Vec<u8>, Vec<u8>);
+
 const META: Table = TableDefinition::new("meta");
 const FLEET: Table = TableDefinition::new("fleet");
 
@@ -115,12 +118,12 @@ impl Store {
     }
 
     /// Every record of `sedge-fleet`.
-    pub(crate) fn fleet(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(crate) fn fleet(&self) -> Result<Vec<Record>, StoreError> {
         self.all(FLEET)
     }
 
     /// Every record of a table.
-    pub(crate) fn list(&self, kind: Kind) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(crate) fn list(&self, kind: Kind) -> Result<Vec<Record>, StoreError> {
         self.all(kind.table())
     }
 
@@ -158,7 +161,7 @@ impl Store {
         Ok(answer)
     }
 
-    fn all(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn all(&self, table: Table) -> Result<Vec<Record>, StoreError> {
         let read = self.0.begin_read()?;
         let table = read.open_table(table)?;
         let mut records = Vec::new();

@@ -23,10 +23,10 @@ mod store;
 mod sweep;
 
 pub use add::AddError;
-/// The protocol that [`Server`] speaks.
-pub use iroh_blobs::ALPN;
 pub use fetch::{Fetch, FetchError, FetchOptions, Patience, Progress};
 pub use hold::{DiscardError, ProveError};
+/// The protocol that [`Server`] speaks.
+pub use iroh_blobs::ALPN;
 pub use limit::Limits;
 pub use serve::{Admission, Server};
 pub use store::{BlobStore, OpenError, Options, StoreError};

@@ -34,7 +34,16 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { heard: false, due: now, news: false, round: 0, faults: 0, window: (0, 0), last_cut: None, ahead: BTreeMap::new() }
+        Self {
+            heard: false,
+            due: now,
+            news: false,
+            round: 0,
+            faults: 0,
+            window: (0, 0),
+            last_cut: None,
+            ahead: BTreeMap::new(),
+        }
     }
 
     /// Whether a digest is due; if so, sets when the next is.

@@ -71,7 +71,10 @@ impl Core {
         let certificate = self.authority(&view, Role::Deploy)?;
         let id = self.find_rollout(rollout)?;
         let published = view.deployments.get(&id).ok_or_else(|| {
-            ApiError::failed("the rollout is not in this node's view any more", "`sedge rollout list` shows those there are.")
+            ApiError::failed(
+                "the rollout is not in this node's view any more",
+                "`sedge rollout list` shows those there are.",
+            )
         })?;
         if !certificate.cell.covers(&published.deployment.selector.widest_cell()) {
             return Err(ApiError::refused(

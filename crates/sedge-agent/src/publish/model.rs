@@ -25,7 +25,8 @@ impl Core {
         self.authority(&self.view(), Role::Release)?;
         let probes = read_probes(&request.probes)?;
         let path = request.file.clone();
-        let inspection = tokio::task::spawn_blocking(move || inspect(&path)).await.expect("inspecting does not panic")?;
+        let inspection =
+            tokio::task::spawn_blocking(move || inspect(&path)).await.expect("inspecting does not panic")?;
         let name = file_name(&request)?;
         let id = request.id.clone().or_else(|| inspection.id.clone()).ok_or_else(|| unnamed("id", "--id digits"))?;
         let version = request
@@ -67,7 +68,12 @@ impl Core {
                 return Ok(self.describe(&view, *id));
             }
             return Err(ApiError::refused(
-                format!("{}:{} is already published, with other content ({})", manifest.id, manifest.version, id.short()),
+                format!(
+                    "{}:{} is already published, with other content ({})",
+                    manifest.id,
+                    manifest.version,
+                    id.short()
+                ),
                 "A release never changes; publish this one under a new --version.",
             ));
         }
@@ -92,7 +98,8 @@ impl Core {
         let io = |e| ApiError::failed(format!("write the probes: {e}"), "Free space in the home's file system.");
         let mut file = tempfile::NamedTempFile::new_in(&self.home).map_err(io)?;
         file.write_all(bytes).map_err(io)?;
-        let name: FileName = name.parse().map_err(|e| ApiError::usage(format!("{name} {e}"), "Shorten id or version."))?;
+        let name: FileName =
+            name.parse().map_err(|e| ApiError::usage(format!("{name} {e}"), "Shorten id or version."))?;
         self.blobs.add_file(file.path(), &name).await.map_err(add_error)
     }
 
@@ -164,7 +171,10 @@ fn read_probes(values: &[Value]) -> Result<Option<Vec<u8>>, ApiError> {
 fn file_name(request: &ModelAdd) -> Result<FileName, ApiError> {
     let name = request.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     name.parse().map_err(|error| {
-        ApiError::usage(format!("the file's name {name:?} {error}"), "Rename the file to letters, digits, '.', '_' and '-'.")
+        ApiError::usage(
+            format!("the file's name {name:?} {error}"),
+            "Rename the file to letters, digits, '.', '_' and '-'.",
+        )
     })
 }
 

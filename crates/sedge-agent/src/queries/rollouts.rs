@@ -13,7 +13,7 @@ impl Core {
         let planned = self.plan();
         let mut rollouts: Vec<RolloutSummary> =
             planned.plan.rollouts.iter().filter_map(|(id, plan)| summary(&planned, *id, plan)).collect();
-        rollouts.sort_by(|a, b| (b.created_at, b.rollout).cmp(&(a.created_at, a.rollout)));
+        rollouts.sort_by_key(|r| std::cmp::Reverse((r.created_at, r.rollout)));
         rollouts
     }
 
@@ -62,7 +62,8 @@ fn summary(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollo
     Some(RolloutSummary {
         rollout: id,
         slot: plan.slot.clone(),
-        model: release.map_or_else(|| format!("release {}", plan.release.short()), |m| format!("{}:{}", m.id, m.version)),
+        model: release
+            .map_or_else(|| format!("release {}", plan.release.short()), |m| format!("{}:{}", m.id, m.version)),
         release: plan.release,
         state: plan.state.word().to_owned(),
         author: name_of(&planned.view, published.author),

@@ -2,9 +2,9 @@
 
 use super::name_of;
 use super::nodes::slot_of;
-use sedge_statement::{ModelFile, Timestamp};
 use crate::api::{FetchProgress, Status, StatusMesh, StatusNode, StatusPeer, StatusSlot, StatusSync};
 use crate::core::{Core, now};
+use sedge_statement::{ModelFile, Timestamp};
 
 impl Core {
     /// This node, its slots, peers and sync.

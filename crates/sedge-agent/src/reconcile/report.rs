@@ -54,7 +54,9 @@ impl Reporter {
     /// Queues an edit.
     pub(super) fn send(&self, kind: DocKind, edit: Edit) {
         if self.queue.try_send((kind, edit)).is_err() {
-            tracing::error!("a report was dropped: the writer is far behind; the next one of the same slot replaces it");
+            tracing::error!(
+                "a report was dropped: the writer is far behind; the next one of the same slot replaces it"
+            );
         }
     }
 

@@ -40,7 +40,10 @@ pub(crate) async fn run(home: &Path, screen: &Screen) -> Result<Exit, Failure> {
     loop {
         if let Ok(Some(status)) = child.try_wait() {
             let said = tail(&log_path, begins);
-            return Err(Failure::failed(format!("the agent ended at once ({status}): {said}"), "See its log in the home."));
+            return Err(Failure::failed(
+                format!("the agent ended at once ({status}): {said}"),
+                "See its log in the home.",
+            ));
         }
         if let Ok(mut client) = Client::connect(home).await
             && let Ok(status) = client.ask::<Status>(&Request::Status).await
