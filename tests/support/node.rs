@@ -100,7 +100,8 @@ impl Node {
 
     /// Starts the agent where that must fail, and waits for its end.
     pub(crate) async fn fails_to_start(&self) -> Result<Outcome> {
-        self.run(&["agent", "run", "--listen", "127.0.0.1:0"]).await
+        let started = self.run(&["agent", "run", "--listen", "127.0.0.1:0"]);
+        timeout(DEADLINE, started).await.with_context(|| format!("{} started, and should not", self.name))?
     }
 
     /// Sends the agent a signal, and waits for its end.

@@ -223,7 +223,11 @@ impl<'a> Trial<'a> {
             .map(|node| plan.who(*node))
             .collect();
         let succeeded = roster.iter().any(|node| nodes.get(node).is_some_and(|p| p.state == success));
-        if !roster.is_empty() && unsettled.is_empty() && succeeded {
+        let settled = !roster.is_empty() && unsettled.is_empty() && succeeded;
+        // Where every node goes to another rollout, one that was superseded on the way did not complete, however many
+        // nodes had committed to it by then; one that had reached them all before did.
+        let cut_short = nodes.iter().any(|(node, p)| roster.contains(node) && p.state == SlotState::Superseded);
+        if settled && !cut_short {
             return (RolloutState::Completed, None);
         }
         let lost = |node: &NodeId| {
@@ -233,6 +237,9 @@ impl<'a> Trial<'a> {
         let winners: Option<Vec<RolloutId>> = self.nodes().map(|(node, _)| lost(&node)).collect();
         if let Some(rollout) = winners.as_deref().and_then(|winners| winners.first().copied()) {
             return (RolloutState::Superseded, Some(superseded_by(rollout, input)));
+        }
+        if settled {
+            return (RolloutState::Completed, None);
         }
         if !roster.is_empty() && unsettled.is_empty() {
             return (RolloutState::Failed, Some(Reason::NobodySucceeded));

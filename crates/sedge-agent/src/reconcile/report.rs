@@ -91,8 +91,11 @@ fn sort(batch: Vec<(DocKind, Edit)>) -> BTreeMap<DocKind, Vec<Edit>> {
 
 async fn write(core: &Core, kind: DocKind, edits: Vec<Edit>) {
     for edits in edits.chunks(BATCH) {
-        if let Err(error) = core.mesh.write(kind, edits.to_vec()).await {
-            tracing::error!(%error, %kind, "this node's document could not be written");
+        match core.mesh.write(kind, edits.to_vec()).await {
+            Ok(()) => {}
+            // A write that still waited for the first neighbour; said anew at the next start.
+            Err(error) if core.stop.is_cancelled() => tracing::debug!(%error, %kind, "not written any more"),
+            Err(error) => tracing::error!(%error, %kind, "this node's document could not be written"),
         }
     }
 }

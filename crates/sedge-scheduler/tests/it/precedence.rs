@@ -32,6 +32,16 @@ fn the_higher_generation_wins_and_the_loser_is_superseded() {
 }
 
 #[test]
+fn a_rollout_that_is_superseded_on_its_way_never_counts_as_completed() {
+    let (mut fleet, first, _) = two();
+    fleet.sign(first, node(0), SlotState::Committed);
+    assert_eq!(fleet.plan().rollouts[&first].state, RolloutState::Superseded, "one of three is not all");
+    fleet.sign(first, node(1), SlotState::Committed);
+    fleet.sign(first, node(2), SlotState::Committed);
+    assert_eq!(fleet.plan().rollouts[&first].state, RolloutState::Completed, "what was reached before stays reached");
+}
+
+#[test]
 fn of_equal_generations_the_greater_id_wins() {
     let mut fleet = Fleet::of(2);
     let ids = [1, 2, 3].map(|n| {
