@@ -230,6 +230,7 @@ async fn forged_author_gap_or_orphan_in_a_chain_is_never_applied() -> Result<()>
     let second = Forge::new(&intruder.doc(), Some((1, hash(&first))), 2, &[Op::put("y", "1")]).bytes();
     session.say(&intruder.links(2, vec![second])?).await?;
     session.hears("a request for what is missing", |frame| frame == want_frame(intruder.doc(), 1)).await?;
+    siege.names(&siege.victim, intruder.id(), "withheld", "from link 1 on").await?;
 
     // It depends on a change that nobody has, now that the first one is here.
     let intruder = siege.intruder().await?;
@@ -240,6 +241,7 @@ async fn forged_author_gap_or_orphan_in_a_chain_is_never_applied() -> Result<()>
     let orphan = Forge::new(&intruder.doc(), Some((1, nobody)), 2, &[Op::put("y", "1")]);
     session.say(&intruder.links(2, vec![orphan.bytes()])?).await?;
     session.hears("a request for what it hangs on", |frame| frame == want_frame(intruder.doc(), 1)).await?;
+    siege.names(&siege.victim, intruder.id(), "withheld", "from link 1 on").await?;
     let two = Forge { dependencies: vec![hash(&first), nobody], ..orphan };
     session.say(&intruder.links(2, vec![two.bytes()])?).await?;
     siege.names(&siege.victim, intruder.id(), "malformed", "does not depend on exactly the link before").await?;

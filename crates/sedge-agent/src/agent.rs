@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use sedge_blobs::{Admission, BlobStore, Limits, Options};
 use sedge_fleet::{Fleet, FleetView};
 use sedge_mesh::{Mesh, MeshConfig, PeerAddr, Protocols, StartError};
 use sedge_runtime::{Backends, ModelHost};
-use sedge_scheduler::Plan;
 use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, SlotName, Tensor};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Status};
 use crate::control;
-use crate::core::{Core, Planned, ShownSlot};
+use crate::core::{Core, OFFLINE, Planned, SILENT, ShownSlot, now};
 use crate::enroll::{self, Desk, GENESIS, MESH};
 use crate::home::{Home, HomeError, socket_path};
 use crate::infer::Answer;
 use crate::peers;
+use crate::planning::plan_of;
 use crate::reconcile::{Outlets, Reconciler};
 use crate::slot_watch::SlotWatch;
 
@@ -74,6 +75,15 @@ impl AgentConfig {
     }
 }
 
+/// Why an agent stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was asked to.
+    Asked,
+    /// It could not go on, as with a full disk under its state. Its log says more; start it again.
+    Failed,
+}
+
 /// A running agent. Dropping it stops it without waiting; [`Agent::shutdown`] waits.
 #[derive(Debug)]
 pub struct Agent {
@@ -110,13 +120,19 @@ impl Agent {
         let gate = Arc::new(Gate::default());
         let mesh = start_mesh(&home, &config, genesis, fleet, &blobs, &gate).await?;
         gate.0.set(mesh.view()).expect("set once, here");
-        for object in enroll::unpublished(&home.store, &mesh.view().borrow().clone())? {
-            mesh.publish(object).await.map_err(|e| ApiError::failed(e, "See `sedge doctor`."))?;
+        let view = Arc::clone(&mesh.view().borrow());
+        for object in enroll::unpublished(&home.store, &view)? {
+            if let Err(error) = mesh.publish(object).await {
+                tracing::error!(%error, "a certificate issued here cannot be published");
+            }
+        }
+        if home.store.meta(OFFLINE)?.is_some_and(|value| value == SILENT) {
+            mesh.offline().await;
         }
 
         let host = ModelHost::new(Backends::embedded());
         let profile = profile(&home.path, &host);
-        let first = Planned { view: Arc::clone(&mesh.view().borrow()), plan: Plan::default(), revision: 0 };
+        let first = Planned { plan: plan_of(&view, now()), view, revision: 0 };
         let (planned_in, planned) = watch::channel(Arc::new(first));
         let (shown_in, shown) = watch::channel(Vec::<ShownSlot>::new());
         let core = Arc::new(Core {
@@ -130,6 +146,7 @@ impl Agent {
             shown,
             authoring: Mutex::new(()),
             stop: CancellationToken::new(),
+            failed: AtomicBool::new(false),
         });
         let desk = Desk { key: home.key.clone(), store: Arc::clone(&home.store), view: core.mesh.view() };
         core.mesh.enrol_with(Arc::new(desk));
@@ -186,8 +203,9 @@ impl Agent {
     }
 
     /// Waits until the agent is told to stop: over its socket, or because it cannot go on.
-    pub async fn stopped(&self) {
+    pub async fn stopped(&self) -> Stopped {
         self.core.stop.cancelled().await;
+        if self.core.failed.load(Ordering::Relaxed) { Stopped::Failed } else { Stopped::Asked }
     }
 
     /// Stops, and waits until everything is written and closed.
@@ -280,6 +298,7 @@ async fn stop_with_mesh(core: Arc<Core>) {
         () = core.stop.cancelled() => {}
         reason = core.mesh.stopped() => {
             tracing::error!(?reason, "the mesh stopped, and the agent with it");
+            core.failed.store(true, Ordering::Relaxed);
             core.stop.cancel();
         }
     }

@@ -411,8 +411,23 @@ pub struct Status {
     pub slots: Vec<StatusSlot>,
     /// Statements that were refused or ignored, and whose.
     pub findings: Vec<String>,
+    /// What was refused on the network since the start, before it could be a statement.
+    pub refused: StatusRefused,
     /// The agent's version.
     pub version: String,
+}
+
+/// What was refused on the network since the start.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct StatusRefused {
+    /// Connections of strangers, or too many of one node.
+    pub connections: u64,
+    /// Connections ended because the peer broke a protocol: frames too long, cut short, late or not understood.
+    pub violations: u64,
+    /// Connections ended because the peer did not read, or said nothing.
+    pub stalled: u64,
+    /// Requests for weights by strangers, or for what no release names.
+    pub weights: u64,
 }
 
 /// Who a node is.

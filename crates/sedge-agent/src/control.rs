@@ -26,6 +26,9 @@ const MAX_CONNECTIONS: usize = 32;
 /// How long a client may take over one line once it began, so that half a request does not hold a place for ever.
 const LINE_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a client may take to read one reply.
+const REPLY_DEADLINE: Duration = Duration::from_secs(10);
+
 /// Serves the socket until cancelled.
 pub(crate) async fn serve(listener: UnixListener, core: Arc<Core>, cancel: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -86,7 +89,8 @@ async fn converse(stream: UnixStream, core: &Arc<Core>, cancel: &CancellationTok
         };
         let mut bytes = serde_json::to_vec(&reply).expect("replies are plain data");
         bytes.push(b'\n');
-        stream.get_mut().write_all(&bytes).await?;
+        // A client that does not read holds its place, and a stopping agent, no longer than this.
+        tokio::time::timeout(REPLY_DEADLINE, stream.get_mut().write_all(&bytes)).await??;
     }
 }
 
@@ -127,11 +131,11 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::RolloutControl { rollout, action, reason } => json(core.control(&rollout, action, reason).await?),
         Request::Infer { slot, inputs } => json(core.infer_json(&slot, &inputs).await?),
         Request::Offline => {
-            core.set_offline(true).await;
+            core.set_offline(true).await?;
             Value::Null
         }
         Request::Online => {
-            core.set_offline(false).await;
+            core.set_offline(false).await?;
             Value::Null
         }
         Request::Stop => {

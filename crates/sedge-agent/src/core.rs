@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sedge_blobs::BlobStore;
 use sedge_fleet::FleetView;
@@ -26,6 +27,11 @@ pub(crate) struct Planned {
     pub(crate) revision: u64,
 }
 
+/// The name under which `meta` keeps whether the node is to be silent.
+pub(crate) const OFFLINE: &str = "offline";
+/// Its value where it is.
+pub(crate) const SILENT: &[u8] = b"yes";
+
 /// A slot as its machine has it.
 #[derive(Debug, Clone)]
 pub(crate) struct ShownSlot {
@@ -49,6 +55,8 @@ pub(crate) struct Core {
     /// One statement of an authority at a time: each counts on from the one before.
     pub(crate) authoring: Mutex<()>,
     pub(crate) stop: CancellationToken,
+    /// Whether it stops because it cannot go on.
+    pub(crate) failed: AtomicBool,
 }
 
 impl Core {
@@ -89,12 +97,15 @@ impl Core {
     }
 
     /// Begins or ends radio silence.
-    pub(crate) async fn set_offline(&self, offline: bool) {
+    pub(crate) async fn set_offline(&self, offline: bool) -> Result<(), ApiError> {
+        // Kept first: a node that was told to be silent stays silent over a power cut.
+        self.store.set_meta(&[(OFFLINE, if offline { SILENT } else { b"no" })])?;
         if offline {
             self.mesh.offline().await;
         } else {
             self.mesh.online();
         }
+        Ok(())
     }
 }
 

@@ -74,8 +74,8 @@ fn read(path: &Path) -> Result<Vec<u8>, ApiError> {
     let remedy = "Check that the path is a file that can be read.";
     let io = |e| ApiError::failed(format!("{}: {e}", path.display()), remedy);
     let limit = Limits::default().file as u64;
-    let file = File::open(path).map_err(io)?;
-    let meta = file.metadata().map_err(io)?;
+    // Asked before it is opened: opening a pipe waits for whoever writes to it.
+    let meta = std::fs::metadata(path).map_err(io)?;
     if !meta.is_file() {
         return Err(ApiError::usage(format!("{}: is not a regular file", path.display()), remedy));
     }
@@ -86,6 +86,7 @@ fn read(path: &Path) -> Result<Vec<u8>, ApiError> {
         ));
     }
     let mut bytes = Vec::new();
+    let file = File::open(path).map_err(io)?;
     file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }

@@ -28,7 +28,7 @@ mod slot_watch;
 mod store;
 mod tickets;
 
-pub use agent::{Agent, AgentConfig};
+pub use agent::{Agent, AgentConfig, Stopped};
 pub use client::Client;
 pub use enroll::{InitOptions, Initialised, JoinOptions, Joined, init, join};
 pub use home::default_home;

@@ -54,8 +54,12 @@ pub(crate) struct Reconciler {
 /// One slot and what belongs to it while the process lives.
 struct Slot {
     machine: SlotMachine,
-    /// Work under way, by the rollout it is for.
+    /// Work of the update under way, by the rollout it is for.
     job: Option<(RolloutId, AbortHandle)>,
+    /// Loading what the slot stands for, which an update beside it does not end.
+    serve: Option<AbortHandle>,
+    /// When loading it is tried again, and how long to wait the time after.
+    again: Option<(Instant, Duration)>,
     /// A model that passed the gate and waits to take over.
     gated: Option<(RolloutId, Gated)>,
     /// What served before the model on probation.
@@ -66,12 +70,19 @@ struct Slot {
 
 impl Slot {
     fn new(machine: SlotMachine) -> Self {
-        Self { machine, job: None, gated: None, previous: None, stuck: Vec::new() }
+        Self { machine, job: None, serve: None, again: None, gated: None, previous: None, stuck: Vec::new() }
     }
 
     fn stop_job(&mut self) {
         if let Some((_, job)) = self.job.take() {
             job.abort();
+        }
+    }
+
+    fn stop_all(&mut self) {
+        self.stop_job();
+        if let Some(serve) = self.serve.take() {
+            serve.abort();
         }
     }
 }
@@ -111,6 +122,8 @@ impl Reconciler {
 
     /// Runs until the agent stops.
     pub(crate) async fn run(mut self) {
+        // An agent without its loop would look alive and never update: should it panic, the agent stops and says so.
+        let _stops = self.core.stop.clone().drop_guard();
         let mut view = self.core.mesh.view();
         let stop = self.core.stop.clone();
         self.look_for_peers();
@@ -140,13 +153,15 @@ impl Reconciler {
             }
             self.look_for_peers();
         }
-        self.slots.values_mut().for_each(Slot::stop_job);
+        self.slots.values_mut().for_each(Slot::stop_all);
         self.reporter.finish().await;
     }
 
     fn until_due(&self) -> Duration {
         let now = self.clock.now();
-        let due = self.slots.values().filter_map(|slot| slot.machine.deadline()).min();
+        // What is stuck is tried again with the tick, not as fast as the processor goes.
+        let free = self.slots.values().filter(|slot| slot.stuck.is_empty());
+        let due = free.filter_map(|slot| slot.machine.deadline()).min();
         due.map_or(TICK, |due| due.since(now).clamp(Duration::from_millis(10), TICK))
     }
 
@@ -160,6 +175,12 @@ impl Reconciler {
                 self.handle(&name, event);
             }
             self.handle(&name, Event::Tick);
+            self.serve_again(&name);
+            self.say_again(&name);
+        }
+        // Between updates nothing is timed, and the wall clock may have been set meanwhile.
+        if self.slots.values().all(|slot| slot.machine.deadline().is_none()) {
+            self.clock = Clock { wall: now(), since: Instant::now() };
         }
     }
 
@@ -177,7 +198,7 @@ impl Reconciler {
 
     /// Plans anew, tells the rest of the agent, and offers this node's slots what the plan assigns them.
     fn replan(&mut self, view: &Arc<FleetView>) {
-        let plan = plan_of(view, self.clock.now());
+        let plan = plan_of(view, now());
         let old = Arc::clone(&self.outlets.planned.borrow());
         if *old.view == **view && old.plan == plan && self.revision > 0 {
             return;
@@ -186,8 +207,13 @@ impl Reconciler {
         let planned = Arc::new(Planned { view: Arc::clone(view), plan, revision: self.revision });
         self.outlets.planned.send_replace(Arc::clone(&planned));
         for (name, event) in offers::events(&planned, self.core.me(), &self.profile, &self.updates()) {
-            if let Event::Offered { offer, .. } = &event {
-                self.keep_release(&planned.view, offer);
+            if let Event::Offered { offer, .. } = &event
+                && let Err(error) = self.keep_release(&planned.view, offer)
+            {
+                // Without it the slot could not load the model again: not offered until it is kept.
+                tracing::error!(%error, release = %offer.release.short(), "the release cannot be kept; trying again");
+                self.revision = 0;
+                continue;
             }
             self.handle(&name, event);
         }
@@ -212,8 +238,11 @@ impl Reconciler {
     fn handle(&mut self, name: &SlotName, event: Event) {
         let now = self.clock.now();
         if !self.slots.contains_key(name) {
-            let machine = SlotMachine::new(name.clone(), self.floor(name));
-            self.slots.insert(name.clone(), Slot::new(machine));
+            match self.floor(name) {
+                Ok(floor) => self.slots.insert(name.clone(), Slot::new(SlotMachine::new(name.clone(), floor))),
+                // A slot whose floor is not known could be taken below it: nothing is better.
+                Err(error) => return tracing::error!(slot = %name, error, "the slot's floor cannot be read"),
+            };
         }
         let slot = self.slots.get_mut(name).expect("just inserted where it was missing");
         let before = slot.machine.clone();
@@ -226,18 +255,22 @@ impl Reconciler {
             tracing::error!(slot = %name, %error, "the slot's journal cannot be written; trying again");
             let slot = self.slots.get_mut(name).expect("slots are never removed");
             slot.machine = before;
-            slot.stuck.push(event);
+            if event != Event::Tick && !slot.stuck.contains(&event) {
+                slot.stuck.push(event);
+            }
             return;
         }
-        for effect in effects {
-            self.carry_out(name, effect);
-        }
+        // What is answered at once is handled after the other effects: they belong to the state before it.
+        let answers: Vec<Event> = effects.into_iter().filter_map(|effect| self.carry_out(name, effect)).collect();
         self.show();
+        for event in answers {
+            self.handle(name, event);
+        }
     }
 
-    fn floor(&self, name: &SlotName) -> Floor {
-        let kept = self.core.store.get(Kind::Floor, name.as_str().as_bytes());
-        kept.ok().flatten().and_then(|bytes| codec::decode(&bytes, 64 << 10).ok()).unwrap_or_default()
+    fn floor(&self, name: &SlotName) -> Result<Floor, String> {
+        let kept = self.core.store.get(Kind::Floor, name.as_str().as_bytes()).map_err(|e| e.to_string())?;
+        kept.map_or_else(|| Ok(Floor::default()), |bytes| codec::decode(&bytes, 64 << 10).map_err(|e| e.to_string()))
     }
 
     fn show(&self) {

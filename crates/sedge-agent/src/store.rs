@@ -150,7 +150,10 @@ impl Store {
         let answer = {
             let mut table = write.open_table(kind.table())?;
             let old = table.get(key)?.map(|v| v.value().to_vec());
-            let (answer, new) = change(old);
+            let (answer, new) = change(old.clone());
+            if new == old {
+                return Ok(answer);
+            }
             match new {
                 Some(value) => table.insert(key, value.as_slice())?,
                 None => table.remove(key)?,

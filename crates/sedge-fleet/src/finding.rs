@@ -30,6 +30,8 @@ pub enum FindingKind {
     Superseded,
     /// The author is no member, or its certificate is not current.
     NotAMember,
+    /// The sender offers links of which it keeps back those before: a gap, or an orphan. Nothing of them is applied.
+    Withheld,
     /// A deployment names a release that is not held: it waits, and the release arrives or was never published.
     UnknownRelease,
     /// A control names a rollout that is not held: it waits, and the deployment arrives or was never published.
@@ -50,6 +52,7 @@ impl fmt::Display for FindingKind {
             Self::Unreadable => "unreadable",
             Self::Superseded => "superseded",
             Self::NotAMember => "not a member",
+            Self::Withheld => "withheld",
             Self::UnknownRelease => "unknown release",
             Self::UnknownRollout => "unknown rollout",
             Self::GenerationJump => "generation jump",

@@ -14,6 +14,11 @@ const MAX_FAULTS: u32 = 16;
 /// How much is answered to one peer's requests in a second, bytes: more than a link carries, less than hurts.
 const ANSWERS_PER_SECOND: usize = 32 << 20;
 
+/// How long a peer may take to send the links before those it offered. An honest one answers at once; a slow radio in seconds.
+const WITHHELD_AFTER: Duration = Duration::from_secs(10);
+/// How many gaps are remembered of a peer.
+const MAX_GAPS: usize = 64;
+
 /// A peer that is connected.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -30,6 +35,8 @@ pub(crate) struct Peer {
     pub(crate) last_cut: Option<[u8; 32]>,
     /// How many links it said it has of documents of which this node had fewer, when it last said so. Its word only: for display.
     pub(crate) ahead: BTreeMap<DocId, u64>,
+    /// Documents of which it offered links whose forerunners are not here, since when and from which link on they were asked for.
+    gaps: BTreeMap<DocId, (Timestamp, u64)>,
 }
 
 impl Peer {
@@ -43,6 +50,7 @@ impl Peer {
             window: (0, 0),
             last_cut: None,
             ahead: BTreeMap::new(),
+            gaps: BTreeMap::new(),
         }
     }
 
@@ -66,6 +74,24 @@ impl Peer {
     pub(crate) fn hurry(&mut self, now: Timestamp) {
         self.news = true;
         self.due = self.due.min(now);
+    }
+
+    /// Notes that links before those offered were asked for.
+    pub(crate) fn asked_before(&mut self, doc: DocId, from_seq: u64, now: Timestamp) {
+        if self.gaps.len() < MAX_GAPS || self.gaps.contains_key(&doc) {
+            self.gaps.entry(doc).or_insert((now, from_seq));
+        }
+    }
+
+    /// Notes that links of a document came which could be judged.
+    pub(crate) fn closed_gap(&mut self, doc: &DocId) {
+        self.gaps.remove(doc);
+    }
+
+    /// The gaps that were left open too long. Each is told once, until it is offered again.
+    pub(crate) fn withheld(&mut self, now: Timestamp) -> Vec<(DocId, u64)> {
+        let late = |since: &Timestamp| now.since(*since) >= WITHHELD_AFTER || *since > now.plus(WITHHELD_AFTER);
+        self.gaps.extract_if(.., |_, (since, _)| late(since)).map(|(doc, (_, from_seq))| (doc, from_seq)).collect()
     }
 
     /// Counts a fault; true where that was one too many.

@@ -24,6 +24,13 @@ impl Core {
                 "Narrow the selector with cell=…, or deploy from a node whose cell covers it.",
             ));
         }
+        let publisher = view.members.get(&view.releases[&release].publisher);
+        if !publisher.is_some_and(|publisher| publisher.cell.covers(&cell)) {
+            return Err(ApiError::refused(
+                format!("{} was published for a narrower cell than {cell}", request.model),
+                "Narrow the selector with cell=…, or publish the model from a node whose cell covers it.",
+            ));
+        }
         let named = view.members.values().filter(|c| draft.selector.matches(c));
         let nodes = named.filter(|c| c.may(Role::Device)).count();
         if nodes == 0 {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use sedge_blobs::AddError;
-use sedge_fleet::Edit;
+use sedge_fleet::{Edit, FleetView};
 use sedge_statement::{
-    ByteSize, DocKind, FileName, HardwareRequirements, Manifest, ModelFile, Probe, Release, ReleaseId, Role, Variant,
+    ByteSize, DocKind, FileName, HardwareRequirements, Manifest, ModelFile, ModelId, Probe, Release, ReleaseId, Role,
+    Sha256, Variant, Version,
 };
 use serde_json::Value;
 
@@ -21,7 +22,6 @@ impl Core {
     ///
     /// The document is written last: whatever fails before leaves nothing that anybody could see.
     pub(crate) async fn add_model(&self, request: ModelAdd) -> Result<Model, ApiError> {
-        let _turn = self.authoring.lock().await;
         self.authority(&self.view(), Role::Release)?;
         let probes = read_probes(&request.probes)?;
         let path = request.file.clone();
@@ -35,7 +35,27 @@ impl Core {
             .or_else(|| inspection.version.clone())
             .ok_or_else(|| unnamed("version", "--version 1.0.0"))?;
 
+        self.refuse_other(&self.view(), &id, &version, inspection.sha256)?;
+        let held = self.blobs.has(&inspection.blake3);
         let file = self.blobs.add_file(&request.file, &name).await.map_err(add_error)?;
+        let added = self.release_of(request, inspection, (id, version), file.clone(), probes).await;
+        if added.is_err() && !held {
+            // Nothing half-made stays: no release names the bytes.
+            if let Err(error) = self.blobs.remove(&file).await {
+                tracing::warn!(%error, file = %file.name, "bytes that no release names could not be removed");
+            }
+        }
+        added
+    }
+
+    async fn release_of(
+        &self,
+        request: ModelAdd,
+        inspection: Inspection,
+        (id, version): (ModelId, Version),
+        file: ModelFile,
+        probes: Option<Vec<u8>>,
+    ) -> Result<Model, ApiError> {
         if file.sha256 != inspection.sha256 {
             return Err(ApiError::failed(
                 format!("{} changed while it was read", request.file.display()),
@@ -59,7 +79,23 @@ impl Core {
         self.publish(manifest).await
     }
 
+    /// Refuses another model under a name that is taken, before its bytes are copied.
+    fn refuse_other(&self, view: &FleetView, id: &ModelId, version: &Version, sha256: Sha256) -> Result<(), ApiError> {
+        let named = |manifest: &Manifest| manifest.id == *id && manifest.version == *version;
+        let is_same = |manifest: &Manifest| manifest.variants.iter().any(|variant| variant.entry().sha256 == sha256);
+        let taken = view.releases.values().map(|r| &r.release.manifest).any(|m| named(m) && !is_same(m));
+        if !taken {
+            return Ok(());
+        }
+        Err(ApiError::refused(
+            format!("{id}:{version} is already published, with other content"),
+            "A release never changes; publish this one under a new --version.",
+        ))
+    }
+
     async fn publish(&self, manifest: Manifest) -> Result<Model, ApiError> {
+        // Held only for this: a halt must not wait until gigabytes are copied.
+        let _turn = self.authoring.lock().await;
         manifest.check().map_err(|error| ApiError::usage(error, "Correct the manifest's fields and add it again."))?;
         let view = self.view();
         let of_model = || view.releases.iter().filter(|(_, r)| r.release.manifest.id == manifest.id);

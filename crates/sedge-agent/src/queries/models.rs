@@ -88,7 +88,15 @@ pub(crate) fn find_release(view: &FleetView, text: &str) -> Result<ReleaseId, Ap
     })?;
     let of_model = view.releases.iter().filter(|(_, r)| r.release.manifest.id == wanted.id);
     let fits = of_model.filter(|(_, r)| wanted.version.as_ref().is_none_or(|v| *v == r.release.manifest.version));
-    let newest = fits.max_by_key(|(id, r)| (r.release.generation, **id));
+    let fits: Vec<_> = fits.collect();
+    if wanted.version.is_some() && fits.len() > 1 {
+        let ids: Vec<String> = fits.iter().map(|(id, _)| id.short()).collect();
+        return Err(ApiError::usage(
+            format!("{wanted} was published {} times, with different content", fits.len()),
+            &format!("Name the release that you mean: {}; `sedge model show` tells them apart.", ids.join(", ")),
+        ));
+    }
+    let newest = fits.into_iter().max_by_key(|(id, r)| (r.release.generation, **id));
     newest.map(|(id, _)| *id).ok_or_else(|| no_model(&wanted))
 }
 

@@ -2,7 +2,7 @@
 
 use super::name_of;
 use super::nodes::slot_of;
-use crate::api::{FetchProgress, Status, StatusMesh, StatusNode, StatusPeer, StatusSlot, StatusSync};
+use crate::api::{FetchProgress, Status, StatusMesh, StatusNode, StatusPeer, StatusRefused, StatusSlot, StatusSync};
 use crate::core::{Core, now};
 use sedge_statement::{ModelFile, Timestamp};
 
@@ -39,7 +39,18 @@ impl Core {
             },
             slots: self.own_slots().await,
             findings: view.findings.iter().map(|finding| finding.to_string()).collect(),
+            refused: self.refused(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    fn refused(&self) -> StatusRefused {
+        let counters = self.mesh.counters();
+        StatusRefused {
+            connections: counters.refused_connections,
+            violations: counters.violations,
+            stalled: counters.slow_peers.saturating_add(counters.silent_peers),
+            weights: self.blobs.refused(),
         }
     }
 

@@ -17,9 +17,10 @@ pub(super) fn events(
 ) -> Vec<(SlotName, Event)> {
     let withdrawn = updates.iter().filter_map(|(slot, update)| {
         let rollout = update.offer.rollout;
-        let why = match planned.plan.rollouts.get(&rollout)?.state {
-            RolloutState::Cancelled => Withdrawal::Cancelled,
-            RolloutState::Halted => Withdrawal::Halted,
+        let why = match planned.plan.rollouts.get(&rollout).map(|plan| plan.state) {
+            // Gone from the view, as when its author's document is found forked: what runs, runs on; nothing of it starts.
+            None | Some(RolloutState::Cancelled) => Withdrawal::Cancelled,
+            Some(RolloutState::Halted) => Withdrawal::Halted,
             _ if is_superseded(planned, me, slot, update) => Withdrawal::Superseded,
             _ => return None,
         };

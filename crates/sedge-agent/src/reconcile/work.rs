@@ -149,7 +149,8 @@ async fn fetch_all(
 async fn prove_all(core: &Core, files: impl Iterator<Item = &ModelFile>) -> Result<(), String> {
     for file in files {
         if let Err(error) = core.blobs.prove(file).await {
-            if !matches!(error, ProveError::NotHeld(_))
+            // Only what was read and is wrong: an error of the system's says nothing of the bytes.
+            if matches!(error, ProveError::WrongDigest { .. })
                 && let Err(discard) = core.blobs.discard(file).await
             {
                 tracing::error!(file = %file.name, error = %discard, "damaged bytes could not be dropped");

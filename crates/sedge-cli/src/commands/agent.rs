@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use sedge_agent::api::{Request, Status};
-use sedge_agent::{Agent, AgentConfig};
+use sedge_agent::{Agent, AgentConfig, Stopped};
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -56,7 +56,11 @@ async fn host(home: &Path, args: RunArgs, screen: &Screen) -> Result<Exit, Failu
     let status = agent.status().await;
     screen.show(&json!({"node": status.node, "mesh": status.mesh}), |_, _| greeting(&status))?;
     let exit = tokio::select! {
-        () = agent.stopped() => Exit::Done,
+        why = agent.stopped() => match why {
+            Stopped::Asked => Exit::Done,
+            // A service manager starts it again.
+            Stopped::Failed => Exit::Failed,
+        },
         exit = stops.next() => exit,
     };
     agent.shutdown().await;

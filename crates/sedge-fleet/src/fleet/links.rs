@@ -28,6 +28,9 @@ impl Fleet {
         // Told before any signature is checked: in a mesh every link arrives from several neighbours.
         let held = self.documents.chain(&doc).and_then(|chain| chain.hash_at(head.seq));
         if held == Some(head.head) {
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.closed_gap(&doc);
+            }
             return;
         }
         if !self.is_known(&doc.author) {
@@ -43,7 +46,14 @@ impl Fleet {
             Err(error) => return self.fault(peer, format_args!("links: {error}"), out),
         };
         let forward = (cause == Cause::New).then(|| links_frame(Cause::New, first_seq, &segment));
-        match self.documents.offer(segment) {
+        let offered = self.documents.offer(segment);
+        if let Some(state) = self.peers.get_mut(&peer) {
+            match &offered {
+                Offered::Missing(from_seq) => state.asked_before(doc.clone(), *from_seq, now),
+                _ => state.closed_gap(&doc),
+            }
+        }
+        match offered {
             Offered::Known => {}
             Offered::Adopted(writes) => {
                 out.push(Effect::Persist(writes));
