@@ -64,12 +64,11 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_process_that_names_the_directory_is_found_until_it_ends() {
         let dir = tempfile::tempdir().unwrap();
-        // `cat` of a pipe that nobody writes to stays until it is killed.
-        let mut child = std::process::Command::new("tail")
-            .arg("-f")
-            .arg(dir.path().join("nothing"))
-            .arg("/dev/null")
-            .stderr(std::process::Stdio::null())
+        // It reads from a pipe that nobody writes to, and so stays until it is killed.
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "read line"])
+            .arg(dir.path())
+            .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap();
         assert_eq!(processes_of(dir.path()).len(), 1);
