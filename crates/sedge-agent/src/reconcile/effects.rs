@@ -179,7 +179,7 @@ impl Reconciler {
                 rollout,
                 state: update.state,
                 reason: update.reason.as_ref().map(ToString::to_string),
-                sha256: slot.machine.serving().map(|serving| serving.sha256),
+                sha256: slot.machine.report().and_then(|report| report.sha256),
                 soaked,
                 at: update.since,
             };
