@@ -71,7 +71,12 @@ mod tests {
             .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        assert_eq!(processes_of(dir.path()).len(), 1);
+        // The system shows a new program's arguments a moment after it began.
+        let begun = std::time::Instant::now();
+        while processes_of(dir.path()).len() != 1 {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", processes_of(dir.path()));
+            std::thread::yield_now();
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(processes_of(dir.path()).is_empty());
