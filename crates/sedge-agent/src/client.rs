@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
@@ -51,14 +50,6 @@ impl Client {
             Reply::Error(error) => return Err(error),
         };
         serde_json::from_value::<T>(value).map_err(|e| gone(&e.to_string()))
-    }
-
-    /// As [`Self::ask`], the answer as it came.
-    ///
-    /// # Errors
-    /// As [`Self::ask`].
-    pub async fn ask_raw(&mut self, request: &Request) -> Result<Value, ApiError> {
-        self.ask(request).await
     }
 }
 

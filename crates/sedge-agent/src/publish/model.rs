@@ -40,12 +40,22 @@ impl Core {
         let file = self.blobs.add_file(&request.file, &name).await.map_err(add_error)?;
         let added = self.release_of(request, inspection, (id, version), file.clone(), probes).await;
         if added.is_err() && !held {
-            // Nothing half-made stays: no release names the bytes.
-            if let Err(error) = self.blobs.remove(&file).await {
-                tracing::warn!(%error, file = %file.name, "bytes that no release names could not be removed");
-            }
+            self.remove_unnamed(&file).await;
         }
         added
+    }
+
+    /// Nothing half-made stays; but another request may have published the same bytes meanwhile, and those stay.
+    async fn remove_unnamed(&self, file: &ModelFile) {
+        let _turn = self.authoring.lock().await;
+        let view = self.view();
+        let mut named = view.releases.values().flat_map(|published| published.release.manifest.files());
+        if named.any(|other| other.blake3 == file.blake3) {
+            return;
+        }
+        if let Err(error) = self.blobs.remove(file).await {
+            tracing::warn!(%error, file = %file.name, "bytes that no release names could not be removed");
+        }
     }
 
     async fn release_of(
