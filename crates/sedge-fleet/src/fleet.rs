@@ -207,14 +207,7 @@ impl Fleet {
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        let withheld: Vec<(NodeId, Vec<(DocId, u64)>)> =
-            self.peers.iter_mut().map(|(id, peer)| (*id, peer.withheld(now))).collect();
-        for (peer, gaps) in withheld {
-            for (doc, from_seq) in gaps {
-                let detail = format_args!("offers links and not those before, from link {from_seq} on");
-                self.note(Finding::new(FindingKind::Withheld, peer, Some(doc), detail), out);
-            }
-        }
+        self.judge_gaps(now, out);
         let due: Vec<(NodeId, bool, bool)> = self
             .peers
             .iter_mut()

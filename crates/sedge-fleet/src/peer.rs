@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sedge_statement::{DocId, NodeId, Timestamp};
+use sedge_statement::{ChangeHash, DocId, NodeId, Timestamp};
 
 /// How often a digest is said, on average.
 const DIGEST_EVERY: Duration = Duration::from_secs(5);
@@ -16,8 +16,21 @@ const ANSWERS_PER_SECOND: usize = 32 << 20;
 
 /// How long a peer may take to send the links before those it offered. An honest one answers at once; a slow radio in seconds.
 const WITHHELD_AFTER: Duration = Duration::from_secs(10);
+/// How often a peer is asked before it counts as keeping them back: an answer may be lost with the path it came by.
+const ASKED_OFTEN: u8 = 3;
 /// How many gaps are remembered of a peer.
 const MAX_GAPS: usize = 64;
+
+/// Links that were asked for because later ones were offered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gap {
+    since: Timestamp,
+    /// From which link on.
+    pub(crate) from_seq: u64,
+    /// What was offered.
+    pub(crate) head: (u64, ChangeHash),
+    asked: u8,
+}
 
 /// A peer that is connected.
 #[derive(Debug)]
@@ -35,8 +48,8 @@ pub(crate) struct Peer {
     pub(crate) last_cut: Option<[u8; 32]>,
     /// How many links it said it has of documents of which this node had fewer, when it last said so. Its word only: for display.
     pub(crate) ahead: BTreeMap<DocId, u64>,
-    /// Documents of which it offered links whose forerunners are not here, since when and from which link on they were asked for.
-    gaps: BTreeMap<DocId, (Timestamp, u64)>,
+    /// Documents of which it offered links whose forerunners are not here.
+    gaps: BTreeMap<DocId, Gap>,
 }
 
 impl Peer {
@@ -76,10 +89,10 @@ impl Peer {
         self.due = self.due.min(now);
     }
 
-    /// Notes that links before those offered were asked for.
-    pub(crate) fn asked_before(&mut self, doc: DocId, from_seq: u64, now: Timestamp) {
+    /// Notes that links before those up to `head` were asked for.
+    pub(crate) fn asked_before(&mut self, doc: DocId, from_seq: u64, head: (u64, ChangeHash), now: Timestamp) {
         if self.gaps.len() < MAX_GAPS || self.gaps.contains_key(&doc) {
-            self.gaps.entry(doc).or_insert((now, from_seq));
+            self.gaps.entry(doc).or_insert(Gap { since: now, from_seq, head, asked: 1 });
         }
     }
 
@@ -88,10 +101,19 @@ impl Peer {
         self.gaps.remove(doc);
     }
 
-    /// The gaps that were left open too long. Each is told once, until it is offered again.
-    pub(crate) fn withheld(&mut self, now: Timestamp) -> Vec<(DocId, u64)> {
-        let late = |since: &Timestamp| now.since(*since) >= WITHHELD_AFTER || *since > now.plus(WITHHELD_AFTER);
-        self.gaps.extract_if(.., |_, (since, _)| late(since)).map(|(doc, (_, from_seq))| (doc, from_seq)).collect()
+    /// The gaps that were left open too long, to be judged again. They are forgotten unless they are put back.
+    pub(crate) fn overdue_gaps(&mut self, now: Timestamp) -> Vec<(DocId, Gap)> {
+        let late = |since: Timestamp| now.since(since) >= WITHHELD_AFTER || since > now.plus(WITHHELD_AFTER);
+        self.gaps.extract_if(.., |_, gap| late(gap.since)).collect()
+    }
+
+    /// Waits for a gap once more, after asking again; true where it was asked for often enough.
+    pub(crate) fn wait_again(&mut self, doc: DocId, gap: Gap, now: Timestamp) -> bool {
+        if gap.asked >= ASKED_OFTEN {
+            return true;
+        }
+        self.gaps.insert(doc, Gap { since: now, asked: gap.asked + 1, ..gap });
+        false
     }
 
     /// Counts a fault; true where that was one too many.

@@ -41,6 +41,7 @@ impl Fleet {
             }
             return;
         }
+        let offer = (head.seq, head.head);
         let segment = match Segment::open(self.mesh, head, first_seq, links) {
             Ok(segment) => segment,
             Err(error) => return self.fault(peer, format_args!("links: {error}"), out),
@@ -49,7 +50,7 @@ impl Fleet {
         let offered = self.documents.offer(segment);
         if let Some(state) = self.peers.get_mut(&peer) {
             match &offered {
-                Offered::Missing(from_seq) => state.asked_before(doc.clone(), *from_seq, now),
+                Offered::Missing(from_seq) => state.asked_before(doc.clone(), *from_seq, offer, now),
                 _ => state.closed_gap(&doc),
             }
         }
@@ -73,6 +74,27 @@ impl Fleet {
             Offered::OverQuota => {
                 let detail = "more documents or bytes than one author may have";
                 self.note(Finding::new(FindingKind::OverQuota, doc.author, Some(doc), detail), out);
+            }
+        }
+    }
+
+    /// Asks again for links that were kept back, and names who keeps them back for good.
+    pub(super) fn judge_gaps(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let overdue: Vec<_> = self.peers.iter_mut().map(|(id, peer)| (*id, peer.overdue_gaps(now))).collect();
+        for (peer, gaps) in overdue {
+            for (doc, gap) in gaps {
+                let (seq, head) = gap.head;
+                // Another neighbour may have brought them meanwhile.
+                if self.documents.chain(&doc).and_then(|chain| chain.hash_at(seq)) == Some(head) {
+                    continue;
+                }
+                let Some(state) = self.peers.get_mut(&peer) else { continue };
+                if state.wait_again(doc.clone(), gap, now) {
+                    let detail = format_args!("offers links and not those before, from link {} on", gap.from_seq);
+                    self.note(Finding::new(FindingKind::Withheld, peer, Some(doc), detail), out);
+                } else {
+                    send(peer, &Frame::Want { doc, from_seq: gap.from_seq }, out);
+                }
             }
         }
     }
