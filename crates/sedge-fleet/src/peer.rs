@@ -15,9 +15,9 @@ const MAX_FAULTS: u32 = 16;
 const ANSWERS_PER_SECOND: usize = 32 << 20;
 
 /// How long a peer may take to send the links before those it offered. An honest one answers at once; a slow radio in seconds.
-const WITHHELD_AFTER: Duration = Duration::from_secs(10);
+const WITHHELD_AFTER: Duration = Duration::from_secs(12);
 /// How often a peer is asked before it counts as keeping them back: an answer may be lost with the path it came by.
-const ASKED_OFTEN: u8 = 3;
+const ASKED_OFTEN: u8 = 2;
 /// How many gaps are remembered of a peer.
 const MAX_GAPS: usize = 64;
 
