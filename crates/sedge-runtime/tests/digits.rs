@@ -179,12 +179,12 @@ async fn a_file_that_is_no_model_or_another_model_is_refused() {
     for junk in [&b"not a model at all"[..], &[0x0a; 400], b"\x08\x08"] {
         std::fs::write(&path, junk).unwrap();
         let described = digits_source(2);
-        let sedge_statement::ModelFacts::Onnx(facts) = described.variant.facts;
+        let sedge_statement::ModelFacts::Onnx(facts) = described.variant.facts else { panic!("an ONNX model") };
         let error = host.load(source(&path, facts.inputs, facts.outputs, 3)).await.unwrap_err();
         assert!(matches!(error, StageError::Load(LoadError::Header(_))), "{error}");
     }
     let mut renamed = digits_source(2);
-    let sedge_statement::ModelFacts::Onnx(facts) = &mut renamed.variant.facts;
+    let sedge_statement::ModelFacts::Onnx(facts) = &mut renamed.variant.facts else { panic!("an ONNX model") };
     facts.outputs.swap(0, 1);
     let error = host.load(renamed).await.unwrap_err();
     assert_eq!(error.to_string(), "the manifest says output 0 is \"probabilities\", the file says \"label\"");
@@ -219,7 +219,7 @@ fn a_variant_that_nothing_runs_is_answered_with_every_reason() {
     let error = Backends::embedded().choose(&source.variant).unwrap_err();
     assert_eq!(error.to_string(), "no backend here runs it: tract: the format gguf is not one it reads");
     let mut source = digits_source(1);
-    let sedge_statement::ModelFacts::Onnx(facts) = &mut source.variant.facts;
+    let sedge_statement::ModelFacts::Onnx(facts) = &mut source.variant.facts else { panic!("an ONNX model") };
     facts.inputs[0].datatype = "STRING".to_owned();
     let error = Backends::embedded().choose(&source.variant).unwrap_err();
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use sedge_statement::{Architecture, ByteSize, ModelFacts, ModelFormat, Profile, Variant};
+use sedge_statement::{Architecture, ByteSize, ModelFormat, Profile, Variant};
 
 /// Whether a variant fits, or everything that speaks against it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,8 +149,5 @@ pub fn choose<'v>(variants: &'v [Variant], profile: &Profile) -> Result<&'v Vari
 }
 
 fn memory(variant: &Variant) -> ByteSize {
-    let weights = match &variant.facts {
-        ModelFacts::Onnx(facts) => facts.weight_bytes,
-    };
-    weights.max(variant.requirements.memory)
+    variant.facts.weight_bytes().max(variant.requirements.memory)
 }

@@ -43,8 +43,8 @@ pub use genesis::{Genesis, GenesisError};
 pub use id::{Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, Sha256};
 pub use key::{SecretKey, Signature, VerifyError};
 pub use manifest::{
-    HardwareRequirements, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType, OnnxFacts,
-    Quantization, Release, UnknownWord, Variant,
+    GgufFacts, HardwareRequirements, KvShape, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType,
+    OnnxFacts, Quantization, Release, UnknownWord, Variant,
 };
 pub use name::{
     Architecture, FileName, HardwareClass, LabelKey, LabelValue, MeshName, ModelId, ModelRef, NameError, NodeName,

@@ -238,12 +238,12 @@ fn variant(
         Some(name) => name,
         None => suggested.parse().expect("format and quantization are words of letters, digits and underscores"),
     };
-    let sedge_statement::ModelFacts::Onnx(facts) = &inspection.facts;
+    let memory = inspection.facts.weight_bytes();
     Ok(Variant {
         name,
         format: inspection.format,
         quantization: inspection.quantization,
-        requirements: HardwareRequirements { memory: facts.weight_bytes, architectures: Default::default() },
+        requirements: HardwareRequirements { memory, architectures: Default::default() },
         facts: inspection.facts.clone(),
         files: vec![file],
     })

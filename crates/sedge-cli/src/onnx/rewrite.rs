@@ -108,7 +108,9 @@ mod tests {
         let large = with_ballast(DIGITS, "ballast", BYTES).unwrap();
         assert!(large.len() > BYTES + DIGITS.len());
         let (before, after) = (inspect(DIGITS), inspect(&large));
-        let (ModelFacts::Onnx(before), ModelFacts::Onnx(after)) = (&before.facts, &after.facts);
+        let (ModelFacts::Onnx(before), ModelFacts::Onnx(after)) = (&before.facts, &after.facts) else {
+            panic!("both are ONNX models");
+        };
         assert_eq!(before.inputs, after.inputs);
         assert_eq!(before.outputs, after.outputs);
         assert_eq!(after.weight_bytes.get(), before.weight_bytes.get() + BYTES as u64);

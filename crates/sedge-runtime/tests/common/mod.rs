@@ -163,7 +163,7 @@ impl Backend for Scripted {
     fn load(&self, source: &ModelSource) -> Result<Box<dyn RunningModel>, LoadError> {
         source.read()?;
         (self.on_load)();
-        let ModelFacts::Onnx(facts) = &source.variant.facts;
+        let ModelFacts::Onnx(facts) = &source.variant.facts else { panic!("an ONNX model") };
         let (inputs, outputs) = (facts.inputs.clone(), facts.outputs.clone());
         Ok(Box::new(ScriptedModel { inputs, outputs, answer: Arc::clone(&self.answer) }))
     }

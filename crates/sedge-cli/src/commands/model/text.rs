@@ -2,7 +2,7 @@
 
 use sedge_agent::Inspection;
 use sedge_agent::api::{LogEntry, Model, ModelDetail, Verification};
-use sedge_statement::{ByteSize, ModelFacts, TensorSpec};
+use sedge_statement::{ByteSize, GgufFacts, ModelFacts, OnnxFacts, TensorSpec};
 
 use crate::paint::{Paint, Tone};
 use crate::table::{Table, cell, state, toned};
@@ -94,7 +94,20 @@ pub(super) fn inspection(inspection: &Inspection, paint: Paint) -> String {
 }
 
 fn facts(facts: &ModelFacts) -> Vec<String> {
-    let ModelFacts::Onnx(onnx) = facts;
+    match facts {
+        ModelFacts::Onnx(facts) => onnx(facts),
+        ModelFacts::Gguf(facts) => gguf(facts),
+    }
+}
+
+fn gguf(gguf: &GgufFacts) -> Vec<String> {
+    vec![format!(
+        "GGUF {}, {}, {} parameters, {} of weights",
+        gguf.version, gguf.architecture, gguf.parameters, gguf.weight_bytes
+    )]
+}
+
+fn onnx(onnx: &OnnxFacts) -> Vec<String> {
     let opsets = onnx.opsets.iter().map(|(domain, version)| match domain.as_str() {
         "" => format!("opset {version}"),
         other => format!("{other} {version}"),

@@ -24,7 +24,9 @@ impl Material {
     /// Versions of `file`, with the case beside it, or inputs made up from its header.
     pub(in crate::demo) async fn foreign(mesh: &Mesh, file: &Path) -> Result<Self> {
         let inspection: Inspection = mesh.ask(0, &["model", "inspect", &file.to_string_lossy()]).await?;
-        let ModelFacts::Onnx(facts) = &inspection.facts;
+        let ModelFacts::Onnx(facts) = &inspection.facts else {
+            bail!("{}: the demo takes ONNX models only", file.display());
+        };
         let dir = mesh.dir().join("models");
         let bytes = fs::read(file).with_context(|| file.display().to_string())?;
         let publication = |version: &str, file: PathBuf| Publication {
