@@ -103,7 +103,7 @@ pub(crate) struct DemoArgs {
     /// How many agents
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16), value_name = "N")]
     pub(crate) nodes: u8,
-    /// An ONNX model of yours in the place of the built-in one
+    /// An ONNX or GGUF model of yours in the place of the built-in one
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
     /// Leave the homes and logs of the agents behind
