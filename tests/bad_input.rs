@@ -332,3 +332,23 @@ async fn interrupted_and_late_have_statuses_of_their_own() -> Result<()> {
     ensure!(alone.node.end_by(Signal::TERM).await? == Some(DONE), "an agent that was told to end has another status");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_another_project_that_is_bad_is_refused_at_its_place() -> Result<()> {
+    let alone = Alone::start().await?;
+    let path = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/peat/bad").join(name);
+    let cases = [
+        ("path-as-id.manifest.json", "$.model_id"),
+        ("bad-priority.command.json", "$.priority is 9"),
+        ("duplicate-keys.manifest.json", "$.version"),
+        ("over-deep.manifest.json", "deeper than 32 levels"),
+    ];
+    for (name, why) in cases {
+        alone.refuses(&["model", "import", word(&path(name))?], REFUSED, why).await?;
+    }
+    alone.refuses(&["model", "import", "nowhere.json"], FAILED, "nowhere.json").await?;
+    alone.refuses(&["model", "import"], USAGE, "FILE.json").await?;
+    alone.refuses(&["model", "forget", "../x"], USAGE, "../x").await?;
+    alone.refuses(&["model", "show", "nothing", "--peat"], FAILED, "nothing").await?;
+    alone.has_no_model().await
+}

@@ -2,6 +2,8 @@
 //!
 //! Field names are a contract with scripts: fields may be added, never renamed.
 
+mod peat;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use sedge_statement::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use peat::{ImportFile, ImportRequest, Imported, ImportedCommand, ImportedModel, ModelDraft};
 
 /// One request, one line of JSON on the control socket: `{"op": …, fields…}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +52,25 @@ pub enum Request {
     ModelLog {
         /// The model.
         id: ModelId,
+    },
+    /// Imports Peat's manifests and commands, all or none. Answer: `[`[`Imported`]`…]`.
+    Import(ImportRequest),
+    /// Every draft of this node. Answer: `[`[`ModelDraft`]`…]`.
+    DraftList,
+    /// One draft. Answer: [`ModelDraft`].
+    DraftShow {
+        /// `MODEL[:VERSION]`.
+        model: String,
+    },
+    /// Drops a draft. Answer: the [`ModelDraft`] that it was.
+    DraftForget {
+        /// `MODEL[:VERSION]`.
+        model: String,
+    },
+    /// A release, a draft or a deployed command as Peat's JSON. Answer: that JSON.
+    PeatExport {
+        /// As for [`Request::ModelShow`], or the id of a command.
+        model: String,
     },
     /// Publishes a deployment. Answer: [`Deployed`].
     Deploy(DeployRequest),
@@ -181,6 +204,9 @@ pub struct ModelAdd {
     pub probes: Vec<Value>,
     /// Anything else.
     pub metadata: BTreeMap<String, String>,
+    /// The draft that the file completes, `MODEL[:VERSION]`; where absent, the one that the file fits, if there is one.
+    #[serde(default)]
+    pub draft: Option<String>,
 }
 
 /// A release in a list.

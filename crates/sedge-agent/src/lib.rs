@@ -15,6 +15,7 @@ mod client;
 mod control;
 mod core;
 mod doctor;
+mod drafts;
 mod enroll;
 mod home;
 mod infer;

@@ -15,7 +15,7 @@ use sedge_statement::{ByteSize, SlotName};
 use crate::words;
 pub(crate) use deploy::DeployArgs;
 pub(crate) use mesh::{InitArgs, InviteArgs, JoinArgs, MeshCommand};
-pub(crate) use model::{AddArgs, ModelCommand};
+pub(crate) use model::{AddArgs, ImportArgs, ModelCommand};
 pub(crate) use rollout::{ControlArgs, RolloutCommand};
 
 /// Keeps a fleet of devices supplied with models, without a server.

@@ -9,6 +9,7 @@
 //! time and key material are arguments.
 
 pub mod codec;
+pub mod peat;
 
 mod bytesize;
 mod cell;
@@ -54,7 +55,7 @@ pub use object::{Object, ObjectBody, ObjectError, ObjectKind};
 pub use probe::{Mismatch, Probe, ProbeError, Tolerance};
 pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
 pub use report::{GateReport, SlotReport, SlotState};
-pub use selector::{Selector, SelectorError, Term};
+pub use selector::{NodeNames, Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 pub use time::Timestamp;

@@ -111,6 +111,10 @@ fn deployment() -> Deployment {
     }
 }
 
+fn deployment_to_nodes() -> Deployment {
+    Deployment { selector: "node=robot-2|robot-1,arch=x86_64".parse().unwrap(), ..deployment() }
+}
+
 fn head() -> SignedHead {
     let doc = DocId {
         author: key(2).node_id(),
@@ -178,6 +182,8 @@ fn book() -> String {
     line("release-id", release().id().to_string());
     line("deployment", hex(deployment().to_bytes()));
     line("deployment-id", deployment().id().to_string());
+    line("deployment-to-nodes", hex(deployment_to_nodes().to_bytes()));
+    line("deployment-to-nodes-id", deployment_to_nodes().id().to_string());
     line("control", hex(control().to_bytes()));
     line("signed-head", hex(codec::encode(&head())));
     line("profile", hex(codec::encode(&profile())));
@@ -204,6 +210,8 @@ fn what_was_encoded_reads_back_equal() {
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Certificate>().unwrap(), certificate());
     assert_eq!(Release::from_bytes(&release().to_bytes()).unwrap(), release());
     assert_eq!(Deployment::from_bytes(&deployment().to_bytes()).unwrap(), deployment());
+    let bytes = deployment_to_nodes().to_bytes();
+    assert_eq!(Deployment::from_bytes(&bytes).unwrap(), deployment_to_nodes());
     assert_eq!(Control::from_bytes(&control().to_bytes()).unwrap(), control());
     assert_eq!(ticket().to_string().parse::<Ticket>().unwrap(), ticket());
     let bytes = codec::encode(&head());

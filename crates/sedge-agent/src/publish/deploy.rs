@@ -1,7 +1,7 @@
 //! Publishing deployments and controls.
 
-use sedge_fleet::Edit;
-use sedge_statement::{Control, ControlAction, Deployment, DocKind, Role};
+use sedge_fleet::{Edit, FleetView};
+use sedge_statement::{Control, ControlAction, Deployment, DeploymentDraft, DocKind, ReleaseId, Role};
 use uuid::Uuid;
 
 use super::{next_generation, other_holders};
@@ -12,10 +12,18 @@ use crate::queries::find_release;
 impl Core {
     /// Publishes a deployment, and waits until this node has planned by it.
     pub(crate) async fn deploy(&self, request: DeployRequest) -> Result<Deployed, ApiError> {
+        self.deploy_as(request, None).await
+    }
+
+    /// The same under the id of a command, which is one deployment however often it is given.
+    pub(crate) async fn deploy_as(&self, request: DeployRequest, command: Option<Uuid>) -> Result<Deployed, ApiError> {
         let _turn = self.authoring.lock().await;
         let view = self.view();
         let certificate = self.authority(&view, Role::Deploy)?;
-        let release = find_release(&view, &request.model)?;
+        let release = self.or_draft(&request.model, find_release(&view, &request.model))?;
+        if let Some(before) = command.and_then(|id| view.deployments.values().find(|d| d.deployment.command == id)) {
+            return self.deployed_before(&view, &before.deployment, release, &request.draft);
+        }
         let draft = request.draft;
         let cell = draft.selector.widest_cell();
         if !certificate.cell.covers(&cell) {
@@ -42,7 +50,7 @@ impl Core {
         let now = now();
         let of_slot = view.deployments.values().filter(|d| d.deployment.slot == draft.slot);
         let deployment = Deployment {
-            command: Uuid::new_v4(),
+            command: command.unwrap_or_else(Uuid::new_v4),
             release,
             slot: draft.slot.clone(),
             selector: draft.selector,
@@ -64,6 +72,27 @@ impl Core {
         let manifest = &view.releases[&release].release.manifest;
         let replicated = other_holders(&view, manifest, self.me()) > 0;
         Ok(Deployed { rollout, slot: draft.slot, release, nodes, replicated })
+    }
+
+    /// What a command was deployed as, where it was this.
+    fn deployed_before(
+        &self,
+        view: &FleetView,
+        before: &Deployment,
+        release: ReleaseId,
+        draft: &DeploymentDraft,
+    ) -> Result<Deployed, ApiError> {
+        let was = (before.release, &before.slot, &before.selector, before.action, before.priority);
+        if was != (release, &draft.slot, &draft.selector, draft.action, draft.priority) {
+            return Err(ApiError::refused(
+                format!("the command {} was deployed already, as something else", before.command),
+                "A command never changes; give the new one an id of its own.",
+            ));
+        }
+        let named = view.members.values().filter(|c| before.selector.matches(c));
+        let nodes = named.filter(|c| c.may(Role::Device)).count();
+        let replicated = other_holders(view, &view.releases[&release].release.manifest, self.me()) > 0;
+        Ok(Deployed { rollout: before.id(), slot: before.slot.clone(), release, nodes, replicated })
     }
 
     /// Publishes a control of a rollout, and waits until this node has planned by it.

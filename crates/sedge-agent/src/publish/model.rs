@@ -5,6 +5,7 @@ use std::io::Write;
 
 use sedge_blobs::AddError;
 use sedge_fleet::{Edit, FleetView};
+use sedge_statement::peat::PeatManifest;
 use sedge_statement::{
     ByteSize, DocKind, FileName, HardwareRequirements, Manifest, ModelFile, ModelId, Probe, Release, ReleaseId, Role,
     Sha256, Variant, Version,
@@ -27,7 +28,13 @@ impl Core {
         let path = request.file.clone();
         let inspection =
             tokio::task::spawn_blocking(move || inspect(&path)).await.expect("inspecting does not panic")?;
-        let name = file_name(&request)?;
+        let mut name = file_name(&request)?;
+        let draft = self.draft_of_file(&request, &inspection, &name)?;
+        let mut request = request;
+        if let Some(facts) = draft.as_ref().map(PeatManifest::facts) {
+            name = facts.file_name.clone();
+            (request.id, request.version) = (Some(facts.id.clone()), Some(facts.version.clone()));
+        }
         let id = request.id.clone().or_else(|| inspection.id.clone()).ok_or_else(|| unnamed("id", "--id digits"))?;
         let version = request
             .version
@@ -38,9 +45,12 @@ impl Core {
         self.refuse_other(&self.view(), &id, &version, inspection.sha256)?;
         let held = self.blobs.has(&inspection.blake3);
         let file = self.blobs.add_file(&request.file, &name).await.map_err(add_error)?;
-        let added = self.release_of(request, inspection, (id, version), file.clone(), probes).await;
+        let added = self.release_of(request, inspection, (id, version), file.clone(), probes, draft.as_ref()).await;
         if added.is_err() && !held {
             self.remove_unnamed(&file).await;
+        }
+        if let (Ok(_), Some(draft)) = (&added, &draft) {
+            self.draft_is_released(draft);
         }
         added
     }
@@ -65,6 +75,7 @@ impl Core {
         (id, version): (ModelId, Version),
         file: ModelFile,
         probes: Option<Vec<u8>>,
+        draft: Option<&PeatManifest>,
     ) -> Result<Model, ApiError> {
         if file.sha256 != inspection.sha256 {
             return Err(ApiError::failed(
@@ -86,7 +97,11 @@ impl Core {
             probes,
             metadata: BTreeMap::from_iter(inspection.metadata.into_iter().chain(request.metadata)),
         };
-        self.publish(manifest).await
+        self.publish(match draft {
+            Some(draft) => draft.complete(manifest),
+            None => manifest,
+        })
+        .await
     }
 
     /// Refuses another model under a name that is taken, before its bytes are copied.

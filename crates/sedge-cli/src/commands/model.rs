@@ -1,5 +1,6 @@
 //! `sedge model`
 
+mod import;
 mod text;
 
 use std::collections::BTreeMap;
@@ -23,13 +24,21 @@ pub(crate) async fn run(home: &Path, command: ModelCommand, screen: &Screen) -> 
             let model: Model = ask(home, &Request::ModelAdd(request(*args)?)).await?;
             screen.show(&model, text::added)
         }
-        ModelCommand::List => {
+        ModelCommand::Import(args) => import::run(home, args, screen).await,
+        ModelCommand::Forget { model } => import::forget(home, model, screen).await,
+        ModelCommand::List { drafts: true } => import::list(home, screen).await,
+        ModelCommand::List { drafts: false } => {
             let models: Vec<Model> = ask(home, &Request::ModelList).await?;
-            screen.show(&models, |models, paint| text::list(models, paint))
+            screen.show(&models, |models, paint| text::list(models, paint))?;
+            // Scripts rely on a list of releases; a person wants to see what is on its way too.
+            if screen.is_json() { Ok(()) } else { import::list_also(home, screen).await }
         }
-        ModelCommand::Show { model } => {
-            let detail: ModelDetail = ask(home, &Request::ModelShow { model }).await?;
-            screen.show(&detail, text::detail)
+        ModelCommand::Show { model, peat: true } => import::export(home, model, screen).await,
+        ModelCommand::Show { model, peat: false } => {
+            match ask::<ModelDetail>(home, &Request::ModelShow { model: model.clone() }).await {
+                Ok(detail) => screen.show(&detail, text::detail),
+                Err(failure) => import::show(home, model, screen, failure).await,
+            }
         }
         ModelCommand::Inspect { file } => {
             // Reading and hashing a whole model is no work for the thread that catches signals.
@@ -72,6 +81,7 @@ fn request(args: AddArgs) -> Result<ModelAdd, Failure> {
         source: args.source,
         probes: probe_values(&probes),
         metadata: BTreeMap::from_iter(args.meta),
+        draft: args.draft,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::words::{self, Waves};
 pub(crate) struct DeployArgs {
     /// MODEL[:VERSION], or the first digits of a release's id; the newest release where no version is given
     pub(crate) model: String,
-    /// On which nodes: cell=PATH[/**], label.KEY=VALUE, node=NAME, arch=NAME, class=NAME, joined by commas
+    /// On which nodes: cell=PATH[/**], label.KEY=VALUE, node=NAME[|NAME…], arch=NAME, class=NAME, joined by commas
     #[arg(long, value_name = "SELECTOR", default_value = "cell=**")]
     pub(crate) to: Selector,
     /// In which slot; by default the one named as the model
