@@ -8,6 +8,7 @@ use sedge_statement::TensorError;
 
 use crate::backend::End;
 use crate::inputs::InputError;
+use crate::language::PromptError;
 use crate::source::SourceError;
 
 /// What a backend said when it failed, in its own words, cut to [`Complaint::MAX_BYTES`].
@@ -91,6 +92,12 @@ pub enum RunError {
     /// The caller gave something else than the model takes. Says what to give.
     #[error(transparent)]
     Refused(#[from] InputError),
+    /// The caller asked for text in a way that the model does not take. Says what to do.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// A language model's scores are no numbers: it computes nonsense.
+    #[error("the model's scores are not finite")]
+    NotFinite,
     /// The model failed at these inputs.
     #[error("the model failed: {0}")]
     Failed(Complaint),
@@ -105,7 +112,7 @@ pub enum RunError {
 impl RunError {
     /// Whether it speaks against the model rather than against the caller.
     pub const fn is_the_models(&self) -> bool {
-        !matches!(self, Self::Refused(_))
+        !matches!(self, Self::Refused(_) | Self::Prompt(_))
     }
 }
 

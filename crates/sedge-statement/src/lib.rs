@@ -27,6 +27,7 @@ mod profile;
 mod report;
 mod selector;
 mod tensor;
+mod text;
 mod ticket;
 mod time;
 
@@ -51,10 +52,11 @@ pub use name::{
     SlotName, VariantName, Version,
 };
 pub use object::{Object, ObjectBody, ObjectError, ObjectKind};
-pub use probe::{Mismatch, Probe, ProbeError, Tolerance};
+pub use probe::{Asked, Mismatch, Probe, ProbeError, TensorTrial, TextTrial, Tolerance};
 pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
 pub use report::{GateReport, SlotReport, SlotState};
 pub use selector::{Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};
+pub use text::{Message, Prompt, Sampling, Speaker, TextRequest, TextRequestError};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 pub use time::Timestamp;

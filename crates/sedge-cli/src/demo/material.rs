@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use sedge_statement::{Datatype, Probe, Tensor, Tolerance};
+use sedge_statement::{Datatype, Probe, Tensor};
 use serde_json::{Value, json};
 
 use crate::onnx::{with_ballast, with_metadata};
@@ -133,12 +133,7 @@ impl Material {
             Wrong::Given(publication) => Ok(publication.clone()),
             Wrong::FromAnswer(publication) => {
                 let case = self.cases.first().context("a model without inputs")?;
-                let probe = Probe {
-                    name: "off-by-one".to_owned(),
-                    inputs: inputs_of(&case.input)?,
-                    outputs: vec![moved_off(answer)?],
-                    tolerance: Tolerance::default(),
-                };
+                let probe = Probe::of_tensors("off-by-one", inputs_of(&case.input)?, vec![moved_off(answer)?]);
                 let path = write(&self.dir, "off-by-one.json", &Probe::write_all(&[probe]))?;
                 Ok(Publication { probes: vec![path], ..publication.clone() })
             }
@@ -200,12 +195,7 @@ mod tests {
             Tensor::from_bytes("b", Datatype::Bool, vec![2], vec![0, 1]).unwrap(),
         ];
         for answer in answers {
-            let probe = Probe {
-                name: String::new(),
-                inputs: Vec::new(),
-                outputs: vec![moved_off(std::slice::from_ref(&answer)).unwrap()],
-                tolerance: Tolerance::default(),
-            };
+            let probe = Probe::of_tensors("", Vec::new(), vec![moved_off(std::slice::from_ref(&answer)).unwrap()]);
             assert!(probe.judge(std::slice::from_ref(&answer)).is_err(), "{answer:?}");
         }
     }

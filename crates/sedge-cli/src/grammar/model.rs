@@ -47,8 +47,10 @@ pub(crate) enum ModelCommand {
 /// `sedge model add`
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// The model, an ONNX file
-    pub(crate) file: PathBuf,
+    /// The model, an ONNX or GGUF file; behind a GGUF file its tokenizer.json, where the model's own vocabulary is not one that
+    /// is read
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// The model's id; by default from the file's name
     #[arg(long, value_name = "MODEL")]
     pub(crate) id: Option<ModelId>,
@@ -59,8 +61,9 @@ pub(crate) struct AddArgs {
     /// The variant's name; by default from format and quantization
     #[arg(long, value_name = "NAME")]
     pub(crate) variant: Option<VariantName>,
-    /// Inputs with the outputs that a good model gives: a probe file, INPUTS=OUTPUTS (both JSON tensors), or an ONNX
-    /// test_data_set directory; may be given several times
+    /// Inputs with the outputs that a good model gives: a probe file (tensors, or for a language model a prompt and how its
+    /// likeliest continuation begins), INPUTS=OUTPUTS (both JSON tensors), or an ONNX test_data_set directory; may be given
+    /// several times
     #[arg(long, value_name = "PROBE")]
     pub(crate) probe: Vec<PathBuf>,
     /// What the model is for: detector, llm, tracker, embedder, vlm, whisper, classifier or custom

@@ -1,7 +1,7 @@
 //! `answers-match`: every node answers alike, and as it should where that is known.
 
 use anyhow::{Context, Result, bail};
-use sedge_statement::{Probe, Tensor, Tolerance};
+use sedge_statement::{Probe, Tensor};
 
 use super::Story;
 
@@ -34,5 +34,5 @@ impl Story<'_> {
 }
 
 fn as_expected(outputs: Vec<Tensor>) -> Probe {
-    Probe { name: String::new(), inputs: Vec::new(), outputs, tolerance: Tolerance::default() }
+    Probe::of_tensors("", Vec::new(), outputs)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use sedge_agent::Inspection;
-use sedge_statement::{Datatype, Dim, ModelFacts, OnnxFacts, Probe, Tensor, TensorSpec, Tolerance};
+use sedge_statement::{Datatype, Dim, ModelFacts, OnnxFacts, Probe, Tensor, TensorSpec};
 use serde_json::json;
 
 use super::{Case, Material, Publication, Wrong, large, write, write_inputs};
@@ -68,7 +68,7 @@ fn given_case(dir: &Path, given: &Path, facts: &OnnxFacts) -> Result<Case> {
     let inputs = read("input", &facts.inputs)?;
     let outputs = read("output", &facts.outputs)?;
     let input = write_inputs(dir, "given.json", &inputs)?;
-    let expected = Probe { name: GIVEN.to_owned(), inputs, outputs, tolerance: Tolerance::default() };
+    let expected = Probe::of_tensors(GIVEN, inputs, outputs);
     Ok(Case { name: GIVEN.to_owned(), input, expected: Some(expected) })
 }
 
