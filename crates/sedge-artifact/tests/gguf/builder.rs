@@ -173,7 +173,7 @@ impl File {
             let offset = entry.offset.unwrap_or(next);
             to.extend(offset.to_le_bytes());
             let end = offset.saturating_add(bytes(entry));
-            next = end.checked_next_multiple_of(self.alignment).unwrap_or(end);
+            next = next.max(end.checked_next_multiple_of(self.alignment).unwrap_or(end));
         }
         let data = (to.len() as u64).next_multiple_of(self.alignment);
         (to, data.saturating_add(next))
@@ -182,7 +182,7 @@ impl File {
     /// The whole file, its weights zero. Weights that a lie makes large are left out.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let (mut bytes, length) = self.header();
-        let enough = bytes.len() + (64 << 10);
+        let enough = bytes.len() + (8 << 10);
         bytes.resize(usize::try_from(length).unwrap_or(usize::MAX).min(enough).max(bytes.len()), 0);
         bytes
     }

@@ -121,7 +121,7 @@ fn a_mixture_of_neighbours_is_no_lie() {
         for (index, kind) in kinds.into_iter().enumerate() {
             file = file.tensor(entry(&format!("blk.0.m{index}.weight"), &[256, 4], kind));
         }
-        read(&file.tensor(entry("token_embd.weight", &[64, 400], Q8_0)))
+        read(&file.tensor(entry("token_embd.weight", &[64, 80], Q8_0)))
     };
     assert_eq!(wide([Q4_K, Q4_K, Q4_K, Q6_K], 15).unwrap().quantization, Quantized::Declared("Q4_K_M"));
     assert_eq!(wide([Q4_K, Q4_K, Q4_K, Q6_K], 99).unwrap().quantization, Quantized::Seen("Q4_K_M"));

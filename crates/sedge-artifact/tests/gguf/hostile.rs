@@ -1,5 +1,7 @@
 //! Bytes from nowhere, and good bytes gone bad: every answer is a header or a refusal.
 
+use std::sync::LazyLock;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -9,10 +11,11 @@ use sedge_artifact::{GgufError, GgufHeader};
 use super::builder::llama;
 use super::defects::all;
 
-fn sources() -> Vec<Vec<u8>> {
+/// The good model and every fixture, made once.
+static SOURCES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let defects = all().into_iter().map(|defect| defect.bytes);
     std::iter::once(llama().bytes()).chain(defects).collect()
-}
+});
 
 /// Reads, and checks that a refusal can be said and a header holds.
 fn read(bytes: &[u8]) -> Result<(), TestCaseError> {
@@ -62,7 +65,7 @@ proptest! {
         changes in vec((any::<Index>(), any::<u8>()), 1..6),
         cut in proptest::option::of(any::<Index>()),
     ) {
-        let mut bytes = source.get(&sources()).clone();
+        let mut bytes = source.get(&SOURCES).clone();
         prop_assume!(!bytes.is_empty());
         for (place, value) in changes {
             let place = place.index(bytes.len());
@@ -91,8 +94,7 @@ proptest! {
         (first, second) in (any::<Index>(), any::<Index>()),
         (cut, resume) in (any::<Index>(), any::<Index>()),
     ) {
-        let sources = sources();
-        let (first, second) = (first.get(&sources), second.get(&sources));
+        let (first, second) = (first.get(&SOURCES), second.get(&SOURCES));
         let mut bytes = first[..cut.index(first.len() + 1)].to_vec();
         bytes.extend_from_slice(&second[resume.index(second.len() + 1)..]);
         read(&bytes)?;

@@ -3,7 +3,7 @@
 use sedge_artifact::GgufHeader;
 use sedge_artifact::gguf::{GgufError, Limits};
 
-use super::builder::{F32, Val, entry, llama};
+use super::builder::{F32, Val, entry, llama, texts};
 
 fn read(file: &super::builder::File, limits: &Limits) -> Result<GgufHeader, GgufError> {
     let (header, length) = file.header();
@@ -63,4 +63,22 @@ fn a_limit_on_the_header_holds_even_where_the_whole_file_is_given() {
     assert!(matches!(error, GgufError::HeaderTooLarge { limit: 300, .. }), "{error}");
     let error = GgufHeader::read(&bytes[..100], bytes.len() as u64, &limits).unwrap_err();
     assert!(matches!(error, GgufError::NeedMore { bytes: 101..=300 }), "{error}");
+}
+
+#[test]
+fn a_header_at_every_limit_at_once_is_read() {
+    const TOKENS: u32 = 2 << 20;
+    let mut file = llama()
+        .set("tokenizer.ggml.tokens", texts((0..TOKENS).map(|n| n.to_string())))
+        .set("llama.vocab_size", Val::U32(TOKENS))
+        .with("token_embd.weight", |entry| entry.dims[1] = TOKENS.into())
+        .with("output.weight", |entry| entry.dims[1] = TOKENS.into());
+    for index in file.keys.len()..4096 {
+        file = file.key(format!("some.key.{index}"), Val::U32(0));
+    }
+    for index in file.tensors.len()..1 << 16 {
+        file = file.tensor(entry(&format!("blk.0.some.{index}"), &[32], F32));
+    }
+    let header = read(&file, &Limits::default()).unwrap();
+    assert_eq!((header.keys, header.tensors.len(), header.vocabulary), (4096, 1 << 16, TOKENS));
 }
