@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
-use sedge_artifact::OnnxError;
+use sedge_artifact::{GgufError, OnnxError};
 use sedge_statement::TensorError;
 
 use crate::backend::End;
@@ -60,6 +60,9 @@ pub enum LoadError {
     /// The file is what its digest says, and no model to hand to a runtime: it should never have been published.
     #[error("the model's header is refused: {0}")]
     Header(#[from] OnnxError),
+    /// The same of a language model.
+    #[error("the model's header is refused: {0}")]
+    Gguf(#[from] GgufError),
     /// The manifest describes another model than the file holds: publish the release anew from its file.
     #[error("the manifest says {end} {at} is {wanted:?}, the file says {found:?}")]
     OtherNames {

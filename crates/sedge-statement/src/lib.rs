@@ -20,6 +20,7 @@ mod genesis;
 mod id;
 mod key;
 mod manifest;
+mod memory;
 mod name;
 mod object;
 mod probe;
@@ -47,6 +48,7 @@ pub use manifest::{
     GgufFacts, HardwareRequirements, KvShape, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType,
     OnnxFacts, Quantization, Release, UnknownWord, Variant,
 };
+pub use memory::{Loader, MemoryNeed};
 pub use name::{
     Architecture, FileName, HardwareClass, LabelKey, LabelValue, MeshName, ModelId, ModelRef, NameError, NodeName,
     SlotName, VariantName, Version,

@@ -7,8 +7,8 @@ use std::path::Path;
 use sedge_blobs::AddError;
 use sedge_fleet::{Edit, FleetView};
 use sedge_statement::{
-    ByteSize, DocKind, FileName, HardwareRequirements, Manifest, ModelFile, ModelFormat, ModelId, Probe, Release,
-    ReleaseId, Role, Sha256, Variant, Version,
+    ByteSize, DocKind, FileName, HardwareRequirements, Loader, Manifest, ModelFacts, ModelFile, ModelFormat, ModelId,
+    Probe, Release, ReleaseId, Role, Sha256, Variant, Version,
 };
 use serde_json::Value;
 
@@ -282,7 +282,11 @@ fn variant(
         Some(name) => name,
         None => suggested.parse().expect("format and quantization are words of letters, digits and underscores"),
     };
-    let memory = inspection.facts.weight_bytes();
+    // A language model's is for its default context; a longer one takes more.
+    let memory = match &inspection.facts {
+        ModelFacts::Gguf(facts) => facts.memory(facts.default_context(), Loader::Candle).total,
+        other => other.weight_bytes(),
+    };
     Ok(Variant {
         name,
         format: inspection.format,

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{Result as CandleResult, Tensor as Scores};
+use sedge_artifact::GgufHeader;
+use sedge_artifact::gguf::Limits;
 use sedge_statement::{Dim, Tensor, TensorSpec, TextRequest};
 
 use super::detokenize::Detokenizer;
@@ -33,6 +35,8 @@ pub(super) struct CandleModel {
 impl CandleModel {
     /// Makes a model of bytes that are proven. They are freed when it is made.
     pub(super) fn open(bytes: Vec<u8>, tokenizer: Option<&[u8]>) -> Result<Self, LoadError> {
+        // Every length in it is inside the file and every count within bounds: candle checks fewer.
+        GgufHeader::read(&bytes, bytes.len() as u64, &Limits::default())?;
         let content = Content::read(&mut Cursor::new(&bytes)).map_err(refused)?;
         let shape = Shape::check(&content).map_err(refused)?;
         let tokens = Tokens::read(&content, tokenizer, shape.vocabulary)?;
