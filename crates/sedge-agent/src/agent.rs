@@ -10,12 +10,13 @@ use sedge_blobs::{Admission, BlobStore, Limits, Options};
 use sedge_fleet::{Fleet, FleetView};
 use sedge_mesh::{Mesh, MeshConfig, PeerAddr, Protocols, StartError};
 use sedge_runtime::{Backends, ModelHost};
-use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, SlotName, Tensor};
+use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, SlotName, Tensor, TextRequest};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Status};
+use crate::chat::Chat;
 use crate::control;
 use crate::core::{Core, OFFLINE, Planned, SILENT, ShownSlot, now};
 use crate::enroll::{self, Desk, GENESIS, MESH};
@@ -200,6 +201,28 @@ impl Agent {
     /// No model serves there, the inputs do not fit it, or it did not answer in time.
     pub async fn infer(&self, slot: &SlotName, inputs: Vec<Tensor>) -> Result<Answer, ApiError> {
         self.core.infer(slot, inputs).await
+    }
+
+    /// Asks the language model in a slot for text, which comes piece by piece. A text under way during a swap ends on the model
+    /// that it began with.
+    ///
+    /// ```no_run
+    /// # async fn tell(agent: &sedge_agent::Agent) -> Result<(), Box<dyn std::error::Error>> {
+    /// use sedge_agent::statement::TextRequest;
+    ///
+    /// let mut chat = agent.chat(&"writer".parse()?, TextRequest::answer("Tell me of the sea.")).await?;
+    /// while let Some(piece) = chat.next().await {
+    ///     print!("{piece}");
+    /// }
+    /// println!("\nby {}", chat.end().await?.sha256);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// No language model serves there, or too many texts are waiting. What the model refuses, [`Chat::end`] tells.
+    pub async fn chat(&self, slot: &SlotName, request: TextRequest) -> Result<Chat, ApiError> {
+        self.core.chat(slot, request).await
     }
 
     /// Waits until the agent is told to stop: over its socket, or because it cannot go on.

@@ -2,6 +2,7 @@
 //!
 //! Field names are a contract with scripts: fields may be added, never renamed.
 
+mod chat;
 mod peat;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use sedge_statement::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use chat::{ChatEnd, ChatPart, ChatRequest, ChatUsage};
 pub use peat::{ImportFile, ImportRequest, Imported, ImportedCommand, ImportedModel, ModelDraft};
 
 /// One request, one line of JSON on the control socket: `{"op": …, fields…}`.
@@ -105,9 +107,11 @@ pub enum Request {
     Infer {
         /// The slot.
         slot: SlotName,
-        /// Tensors in the Open Inference Protocol's JSON.
+        /// Tensors in the Open Inference Protocol's JSON; for a language model one text, as an element of the type `BYTES`.
         inputs: Vec<Value>,
     },
+    /// Asks the language model in a slot for text, which comes in several lines. Answer: [`ChatEnd`].
+    Chat(ChatRequest),
     /// Radio silence: all mesh traffic stops, models go on serving. Answer: `null`.
     Offline,
     /// Ends radio silence. Answer: `null`.
@@ -129,6 +133,8 @@ pub enum Reply {
     Ok(Value),
     /// Not done.
     Error(ApiError),
+    /// A piece of an answer, before its end.
+    Part(ChatPart),
 }
 
 /// What kind of failure, and so which exit status.
@@ -188,6 +194,9 @@ pub struct Invitation {
 pub struct ModelAdd {
     /// The model file, an absolute path that the agent can read.
     pub file: PathBuf,
+    /// Further files that the variant needs, as a `tokenizer.json`, absolute paths too.
+    #[serde(default)]
+    pub beside: Vec<PathBuf>,
     /// The model; from the file's name where absent.
     pub id: Option<ModelId>,
     /// The version; from the file's name where absent.

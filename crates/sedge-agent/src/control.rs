@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{ApiError, ErrorKind, Reply, Request};
+use crate::api::{ApiError, ChatPart, ChatRequest, ErrorKind, Reply, Request};
 use crate::core::Core;
 
 /// The longest line either way: an inference on a batch of images as JSON fits, an accident does not.
@@ -75,6 +75,15 @@ async fn converse(stream: UnixStream, core: &Arc<Core>, cancel: &CancellationTok
         };
         let Some(line) = line else { return Ok(()) };
         let reply = match serde_json::from_slice::<Request>(&line) {
+            Ok(Request::Chat(request)) => {
+                tokio::select! {
+                    () = cancel.cancelled() => return Ok(()),
+                    told = tell(&mut stream, core, request) => match told? {
+                        Some(reply) => reply,
+                        None => return Ok(()),
+                    },
+                }
+            }
             Ok(request) => {
                 tokio::select! {
                     () = cancel.cancelled() => return Ok(()),
@@ -87,10 +96,42 @@ async fn converse(stream: UnixStream, core: &Arc<Core>, cancel: &CancellationTok
                 remedy: "Use a `sedge` of the same version as the agent.".to_owned(),
             }),
         };
-        let mut bytes = serde_json::to_vec(&reply).expect("replies are plain data");
-        bytes.push(b'\n');
-        // A client that does not read holds its place, and a stopping agent, no longer than this.
-        tokio::time::timeout(REPLY_DEADLINE, stream.get_mut().write_all(&bytes)).await??;
+        say(&mut stream, &reply).await?;
+    }
+}
+
+async fn say(stream: &mut BufReader<UnixStream>, reply: &Reply) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(reply).expect("replies are plain data");
+    bytes.push(b'\n');
+    // A client that does not read holds its place, and a stopping agent, no longer than this.
+    tokio::time::timeout(REPLY_DEADLINE, stream.get_mut().write_all(&bytes)).await?
+}
+
+/// Tells a text as it comes, and gives what is to be said last; none where the client left, which ends the text.
+async fn tell(stream: &mut BufReader<UnixStream>, core: &Core, asked: ChatRequest) -> io::Result<Option<Reply>> {
+    let mut chat = tokio::select! {
+        chat = core.chat(&asked.slot, asked.request) => match chat {
+            Ok(chat) => chat,
+            Err(error) => return Ok(Some(Reply::Error(error))),
+        },
+        () = left(stream) => return Ok(None),
+    };
+    loop {
+        let piece = tokio::select! {
+            piece = chat.next() => piece,
+            () = left(stream) => return Ok(None),
+        };
+        let Some(text) = piece else { break };
+        say(stream, &Reply::Part(ChatPart { text })).await?;
+    }
+    Ok(Some(chat.end().await.map_or_else(Reply::Error, |end| Reply::Ok(json(end)))))
+}
+
+/// Waits until the client closes its end. One that asks the next thing already does not leave.
+async fn left(stream: &mut BufReader<UnixStream>) {
+    match stream.fill_buf().await {
+        Ok(asked) if !asked.is_empty() => std::future::pending().await,
+        _ => {}
     }
 }
 
@@ -135,6 +176,7 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::RolloutExplain { rollout, node } => json(core.explain(&rollout, &node)?),
         Request::RolloutControl { rollout, action, reason } => json(core.control(&rollout, action, reason).await?),
         Request::Infer { slot, inputs } => json(core.infer_json(&slot, &inputs).await?),
+        Request::Chat(_) => unreachable!("a text is told, and not answered at once"),
         Request::Offline => {
             core.set_offline(true).await?;
             Value::Null

@@ -40,6 +40,9 @@ impl Core {
 
     /// The same in the Open Inference Protocol's JSON.
     pub(crate) async fn infer_json(&self, slot: &SlotName, inputs: &[Value]) -> Result<Inference, ApiError> {
+        if let Some(answer) = self.infer_text(slot, inputs).await {
+            return answer;
+        }
         let inputs = inputs.iter().map(Tensor::from_json).collect::<Result<Vec<_>, _>>().map_err(|error| {
             ApiError::usage(error, "Give tensors as {\"name\", \"shape\", \"datatype\", \"data\"}.")
         })?;

@@ -1,6 +1,7 @@
 //! One file a noun: asks, and says how the answer looks to a person.
 
 pub(crate) mod agent;
+pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 mod detach;

@@ -1,5 +1,6 @@
 //! The words of the command line: nouns, then verbs.
 
+mod chat;
 mod deploy;
 mod mesh;
 mod model;
@@ -13,6 +14,7 @@ use sedge_agent::PeerAddress;
 use sedge_statement::{ByteSize, SlotName};
 
 use crate::words;
+pub(crate) use chat::ChatArgs;
 pub(crate) use deploy::DeployArgs;
 pub(crate) use mesh::{InitArgs, InviteArgs, JoinArgs, MeshCommand};
 pub(crate) use model::{AddArgs, ImportArgs, ModelCommand};
@@ -83,9 +85,14 @@ pub(crate) enum Command {
     Rollout(RolloutCommand),
     /// Ask the model in a slot
     #[command(
-        after_help = "Example:\n  sedge infer digits --input seven.json\n  sedge infer digits --input image.npy --input-name image"
+        after_help = "Example:\n  sedge infer digits --input seven.json\n  sedge infer digits --input image.npy --input-name image\n  echo 'Once upon a' | sedge infer writer --input -"
     )]
     Infer(InferArgs),
+    /// Talk with the language model in a slot
+    #[command(
+        after_help = "Example:\n  sedge chat writer\n  sedge chat writer --prompt 'Tell me of the sea.' --temperature 0.8 --seed 7\n\nOn a terminal, Ctrl-C stops an answer and Ctrl-D ends. Elsewhere each line of the standard input is one thing said.\nA conversation is put in the form that the model was trained on where its file shows one of chatml, llama3 or phi3; otherwise\nthe model goes on from it as from plain text."
+    )]
+    Chat(ChatArgs),
     /// Say what is wrong here, and what to do about it
     #[command(after_help = "Example:\n  sedge doctor")]
     Doctor,
@@ -177,7 +184,8 @@ pub(crate) enum NodeCommand {
 pub(crate) struct InferArgs {
     /// The slot
     pub(crate) slot: SlotName,
-    /// Tensors as JSON (`{"inputs":[…]}` or a list), an .npy file, or an ONNX test_data_set directory; several add up
+    /// Tensors as JSON (`{"inputs":[…]}` or a list), an .npy file, or an ONNX test_data_set directory; several add up. For a
+    /// language model a .txt file, or `-` for the standard input: it goes on from the text
     #[arg(long, required = true, value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
     /// The name of the input that an .npy file is for; by default the file's name without .npy

@@ -57,6 +57,18 @@ impl Screen {
         }
     }
 
+    /// Prints a piece of an answer that is still growing. Says whether anybody still reads it.
+    pub(crate) fn piece(&self, text: &str) -> Result<bool, Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(e) => {
+                Err(Failure::failed(format!("the output could not be written: {e}"), "Free space where it goes."))
+            }
+        }
+    }
+
     /// Prints a remark for a person, beside the answer; never with `--json`.
     pub(crate) fn remark(&self, text: &str) {
         if !self.json {

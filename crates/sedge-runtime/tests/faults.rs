@@ -13,7 +13,7 @@ use sedge_runtime::{
     GateFailure, InferError, LoadError, ModelHost, PROBE_LIMIT, RUNNING_PER_SLOT, RunError, StageError,
     WAITING_PER_SLOT,
 };
-use sedge_statement::{Probe, Tolerance};
+use sedge_statement::Probe;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -74,7 +74,7 @@ async fn serving(scripted: Scripted) -> (ModelHost, tempfile::TempDir) {
 type Answers = fn() -> Vec<sedge_statement::Tensor>;
 
 fn probe(x: f32) -> Probe {
-    Probe { name: "p".to_owned(), inputs: number("x", x), outputs: vec![], tolerance: Tolerance::default() }
+    Probe::of_tensors("p", number("x", x), vec![])
 }
 
 #[tokio::test]

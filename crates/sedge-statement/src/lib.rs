@@ -21,6 +21,7 @@ mod genesis;
 mod id;
 mod key;
 mod manifest;
+mod memory;
 mod name;
 mod object;
 mod probe;
@@ -28,6 +29,7 @@ mod profile;
 mod report;
 mod selector;
 mod tensor;
+mod text;
 mod ticket;
 mod time;
 
@@ -47,15 +49,17 @@ pub use manifest::{
     GgufFacts, HardwareRequirements, KvShape, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType,
     OnnxFacts, Quantization, Release, UnknownWord, Variant,
 };
+pub use memory::{Loader, MemoryNeed};
 pub use name::{
     Architecture, FileName, HardwareClass, LabelKey, LabelValue, MeshName, ModelId, ModelRef, NameError, NodeName,
     SlotName, VariantName, Version,
 };
 pub use object::{Object, ObjectBody, ObjectError, ObjectKind};
-pub use probe::{Mismatch, Probe, ProbeError, Tolerance};
+pub use probe::{Asked, Mismatch, Probe, ProbeError, TensorTrial, TextTrial, Tolerance};
 pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
 pub use report::{GateReport, SlotReport, SlotState};
 pub use selector::{NodeNames, Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};
+pub use text::{Message, Prompt, Sampling, Speaker, TextRequest, TextRequestError};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 pub use time::Timestamp;

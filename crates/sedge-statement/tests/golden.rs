@@ -91,6 +91,34 @@ fn release() -> Release {
     }
 }
 
+/// The same release with a language model in the place of the classifier.
+fn language_model() -> Release {
+    let facts = GgufFacts {
+        version: 3,
+        architecture: "gemma3".into(),
+        name: "small".into(),
+        parameters: 1_000_000,
+        weight_bytes: ByteSize(1_062_500),
+        types: BTreeMap::from([("F32".into(), ByteSize(500)), ("Q8_0".into(), ByteSize(1_062_000))]),
+        layers: 6,
+        embedding: 64,
+        heads: 4,
+        kv_heads: 1,
+        context: 32768,
+        vocabulary: 262_144,
+        tokenizer: "llama".into(),
+        kv: KvShape { per_token: 32, windowed_per_token: 160, window: 512 },
+    };
+    let mut release = release();
+    let variant = &mut release.manifest.variants[0];
+    variant.name = "gguf-q1_0".parse().unwrap();
+    variant.format = ModelFormat::Gguf;
+    variant.quantization = Quantization::Q1_0;
+    variant.facts = ModelFacts::Gguf(facts);
+    release.manifest.model_type = ModelType::Llm;
+    release
+}
+
 fn deployment() -> Deployment {
     Deployment {
         command: uuid::Uuid::from_u128(7),
@@ -180,6 +208,7 @@ fn book() -> String {
     line("certificate-id", object.id().to_string());
     line("release", hex(release().to_bytes()));
     line("release-id", release().id().to_string());
+    line("release-of-gguf", hex(language_model().to_bytes()));
     line("deployment", hex(deployment().to_bytes()));
     line("deployment-id", deployment().id().to_string());
     line("deployment-to-nodes", hex(deployment_to_nodes().to_bytes()));
@@ -209,6 +238,7 @@ fn what_was_encoded_reads_back_equal() {
     let object = Object::sign(&key(1), mesh, &certificate());
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Certificate>().unwrap(), certificate());
     assert_eq!(Release::from_bytes(&release().to_bytes()).unwrap(), release());
+    assert_eq!(Release::from_bytes(&language_model().to_bytes()).unwrap(), language_model());
     assert_eq!(Deployment::from_bytes(&deployment().to_bytes()).unwrap(), deployment());
     let bytes = deployment_to_nodes().to_bytes();
     assert_eq!(Deployment::from_bytes(&bytes).unwrap(), deployment_to_nodes());

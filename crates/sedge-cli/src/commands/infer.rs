@@ -4,14 +4,17 @@ use std::path::Path;
 
 use sedge_agent::api::{Inference, Request};
 use sedge_statement::Tensor;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ask;
 use crate::failure::Failure;
 use crate::grammar::InferArgs;
 use crate::paint::{Paint, Tone};
 use crate::screen::Screen;
-use crate::tensors::read_inputs;
+use crate::tensors::{is_text, read_inputs, read_text};
+
+/// The Open Inference Protocol's word for text.
+const BYTES: &str = "BYTES";
 
 /// How many elements of an output a person is shown; `--json` has them all.
 const SHOWN: usize = 16;
@@ -20,9 +23,15 @@ const SHOWN: usize = 16;
 pub(crate) async fn run(home: &Path, args: InferArgs, screen: &Screen) -> Result<(), Failure> {
     let mut inputs = Vec::new();
     for path in &args.input {
-        inputs.extend(read_inputs(path, args.input_name.as_deref())?);
+        if is_text(path) {
+            inputs.push(json!({"name": "text_input", "shape": [1], "datatype": BYTES, "data": [read_text(path)?]}));
+        } else {
+            inputs.extend(read_inputs(path, args.input_name.as_deref())?.iter().map(Tensor::to_json));
+        }
     }
-    let inputs = inputs.iter().map(Tensor::to_json).collect();
+    if inputs.len() > 1 && args.input.iter().any(|path| is_text(path)) {
+        return Err(Failure::usage("a language model goes on from one text", "Give one --input."));
+    }
     let inference: Inference = ask(home, &Request::Infer { slot: args.slot, inputs }).await?;
     screen.show(&inference, text)
 }
@@ -37,6 +46,9 @@ fn text(inference: &Inference, paint: Paint) -> String {
 fn output_text(output: &Value, paint: Paint) -> String {
     let text = |key: &str| output.get(key).and_then(Value::as_str).unwrap_or("?");
     let data = output.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if let (BYTES, [Value::String(continuation)]) = (text("datatype"), data) {
+        return continuation.clone();
+    }
     let shown: Vec<String> = data.iter().take(SHOWN).map(ToString::to_string).collect();
     let more = if data.len() > SHOWN { format!(" … {} more", data.len() - SHOWN) } else { String::new() };
     let shape = output.get("shape").map(ToString::to_string).unwrap_or_default();

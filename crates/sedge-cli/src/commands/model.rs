@@ -4,7 +4,7 @@ mod import;
 mod text;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sedge_agent::Inspection;
 use sedge_agent::api::{LogEntry, Model, ModelAdd, ModelDetail, Request, Verification};
@@ -61,18 +61,21 @@ pub(crate) async fn run(home: &Path, command: ModelCommand, screen: &Screen) -> 
 
 fn request(args: AddArgs) -> Result<ModelAdd, Failure> {
     // The agent has a working directory of its own.
-    let file = args.file.canonicalize().map_err(|error| {
-        Failure::failed(
-            format!("{}: {error}", args.file.display()),
-            "Check that the path exists and that you may read it.",
-        )
-    })?;
+    let absolute = |file: &PathBuf| {
+        file.canonicalize().map_err(|error| {
+            let remedy = "Check that the path exists and that you may read it.";
+            Failure::failed(format!("{}: {error}", file.display()), remedy)
+        })
+    };
+    let mut files = args.files.iter().map(absolute).collect::<Result<Vec<_>, _>>()?;
+    let file = files.remove(0);
     let mut probes = Vec::new();
     for spec in &args.probe {
         probes.extend(read_probes(spec)?);
     }
     Ok(ModelAdd {
         file,
+        beside: files,
         id: args.id,
         version: args.version,
         variant: args.variant,

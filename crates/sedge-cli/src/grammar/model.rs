@@ -81,8 +81,10 @@ pub(crate) struct ImportArgs {
 /// `sedge model add`
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// The model, an ONNX file
-    pub(crate) file: PathBuf,
+    /// The model, an ONNX or GGUF file; behind a GGUF file its tokenizer.json, where the model's own vocabulary is not one that
+    /// is read
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// The draft that this file completes: it is proven against it, and what the draft says is published with it. By
     /// default the draft that the file's name, id and version or SHA-256 fit, where there is one
     #[arg(long, value_name = "MODEL[:VERSION]", conflicts_with_all = ["id", "model-version", "model_type", "license", "source"])]
@@ -97,8 +99,9 @@ pub(crate) struct AddArgs {
     /// The variant's name; by default from format and quantization
     #[arg(long, value_name = "NAME")]
     pub(crate) variant: Option<VariantName>,
-    /// Inputs with the outputs that a good model gives: a probe file, INPUTS=OUTPUTS (both JSON tensors), or an ONNX
-    /// test_data_set directory; may be given several times
+    /// Inputs with the outputs that a good model gives: a probe file (tensors, or for a language model a prompt and how its
+    /// likeliest continuation begins), INPUTS=OUTPUTS (both JSON tensors), or an ONNX test_data_set directory; may be given
+    /// several times
     #[arg(long, value_name = "PROBE")]
     pub(crate) probe: Vec<PathBuf>,
     /// What the model is for: detector, llm, tracker, embedder, vlm, whisper, classifier or custom

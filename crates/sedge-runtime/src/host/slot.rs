@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{self, timeout, timeout_at};
 
 use super::health::{Health, Tally};
+use super::talk::GENERATING_PER_SLOT;
 use super::{Answer, InferError, Serving, unshielded};
 use crate::fault::RunError;
 use crate::loaded::Loaded;
@@ -25,18 +26,19 @@ pub const LONGEST_REQUEST: Duration = Duration::from_secs(600);
 /// A named place for one model.
 #[derive(Debug)]
 pub(super) struct Slot {
-    name: SlotName,
+    pub(super) name: SlotName,
     /// Held for a pointer's copy or exchange only.
     current: RwLock<Option<Arc<Model>>>,
-    admitted: Arc<Semaphore>,
+    pub(super) admitted: Arc<Semaphore>,
     turns: Arc<Semaphore>,
+    pub(super) generating: Arc<Semaphore>,
 }
 
 /// A model in a slot. The fields are dropped in order: the memory is free before `present` says so.
 #[derive(Debug)]
 pub(super) struct Model {
-    loaded: Arc<Loaded>,
-    tally: Tally,
+    pub(super) loaded: Arc<Loaded>,
+    pub(super) tally: Tally,
     present: watch::Sender<()>,
 }
 
@@ -74,6 +76,7 @@ impl Slot {
             current: RwLock::new(None),
             admitted: Arc::new(Semaphore::new(RUNNING_PER_SLOT + WAITING_PER_SLOT)),
             turns: Arc::new(Semaphore::new(RUNNING_PER_SLOT)),
+            generating: Arc::new(Semaphore::new(GENERATING_PER_SLOT)),
         }
     }
 
@@ -112,11 +115,11 @@ impl Slot {
         Previous { slot: self, model, newcomer }
     }
 
-    fn current(&self) -> Option<Arc<Model>> {
+    pub(super) fn current(&self) -> Option<Arc<Model>> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn busy(&self) -> InferError {
+    pub(super) fn busy(&self) -> InferError {
         InferError::Busy { slot: self.name.clone(), waiting: WAITING_PER_SLOT }
     }
 }
