@@ -136,11 +136,14 @@ fn envelope(
     if file_len == 0 {
         return Err(GgufError::Empty);
     }
+    let begun = file_len.min(4);
+    if (prefix.len() as u64) < begun {
+        return Err(GgufError::NeedMore { bytes: begun });
+    }
     let at = Path::ROOT;
     match cursor.four(&at.field("magic")) {
         Ok(magic) if &magic == b"GGUF" => {}
         Ok(magic) if &magic == b"FUGG" => return Err(GgufError::BigEndian),
-        Err(GgufError::NeedMore { bytes }) => return Err(GgufError::NeedMore { bytes }),
         Err(truncated) if b"GGUF".starts_with(prefix) => return Err(truncated),
         _ => return Err(GgufError::Foreign { looks_like: sniff(prefix) }),
     }

@@ -182,7 +182,7 @@ impl File {
     /// The whole file, its weights zero. Weights that a lie makes large are left out.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let (mut bytes, length) = self.header();
-        let enough = bytes.len() + (8 << 10);
+        let enough = bytes.len() + (16 << 10);
         bytes.resize(usize::try_from(length).unwrap_or(usize::MAX).min(enough).max(bytes.len()), 0);
         bytes
     }
