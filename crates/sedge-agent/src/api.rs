@@ -2,6 +2,9 @@
 //!
 //! Field names are a contract with scripts: fields may be added, never renamed.
 
+mod plan;
+mod rollout;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +17,9 @@ use sedge_statement::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use plan::{DeployPlan, Outlook, PlannedLoser, PlannedNode, PlannedOther, PlannedWave};
+pub use rollout::{GivenControl, MAX_CONTROLS, RolloutTerms, WaveEvidence};
 
 /// One request, one line of JSON on the control socket: `{"op": …, fields…}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,6 +57,8 @@ pub enum Request {
     },
     /// Publishes a deployment. Answer: [`Deployed`].
     Deploy(DeployRequest),
+    /// Says what a deployment would do, and publishes nothing. Answer: [`DeployPlan`].
+    DeployPlan(DeployRequest),
     /// Every rollout. Answer: `[`[`RolloutSummary`]`…]`, newest first.
     RolloutList,
     /// One rollout. Answer: [`Rollout`].
@@ -272,6 +280,9 @@ pub struct LogEntry {
 pub struct DeployRequest {
     /// `MODEL[:VERSION]`, or a release's id or prefix; the newest release where no version is given.
     pub model: String,
+    /// Nodes that form a wave of their own before all others, each by name, id or prefix.
+    #[serde(default)]
+    pub canaries: Vec<String>,
     /// The rest.
     pub draft: DeploymentDraft,
 }
@@ -326,6 +337,9 @@ pub struct Rollout {
     pub selector: String,
     /// Why it is in its state, where that needs a reason.
     pub reason: Option<String>,
+    /// Its terms, and who steered it.
+    #[serde(flatten)]
+    pub terms: RolloutTerms,
     /// Its waves in order.
     pub waves: Vec<RolloutWave>,
     /// Every node it names.
@@ -351,6 +365,9 @@ pub struct RolloutWave {
     pub failed: usize,
     /// The others.
     pub pending: usize,
+    /// What its witnesses have signed.
+    #[serde(flatten)]
+    pub evidence: WaveEvidence,
 }
 
 /// One node of a rollout.

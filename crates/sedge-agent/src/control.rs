@@ -125,6 +125,7 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::ModelVerify { model } => json(core.verify_model(&model).await?),
         Request::ModelLog { id } => json(core.model_log(&id)?),
         Request::Deploy(request) => json(core.deploy(request).await?),
+        Request::DeployPlan(request) => json(core.plan_deployment(request)?),
         Request::RolloutList => json(core.rollouts()),
         Request::RolloutShow { rollout, after } => json(core.rollout(&rollout, after).await?),
         Request::RolloutExplain { rollout, node } => json(core.explain(&rollout, &node)?),
