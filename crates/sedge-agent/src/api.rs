@@ -4,6 +4,8 @@
 
 mod chat;
 mod peat;
+mod plan;
+mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ use serde_json::Value;
 
 pub use chat::{ChatEnd, ChatPart, ChatRequest, ChatUsage};
 pub use peat::{ImportFile, ImportRequest, Imported, ImportedCommand, ImportedModel, ModelDraft};
+pub use plan::{DeployPlan, Outlook, PlannedLoser, PlannedNode, PlannedOther, PlannedWave};
+pub use rollout::{GivenControl, MAX_CONTROLS, RolloutTerms, WaveEvidence};
 
 /// One request, one line of JSON on the control socket: `{"op": …, fields…}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -76,6 +80,8 @@ pub enum Request {
     },
     /// Publishes a deployment. Answer: [`Deployed`].
     Deploy(DeployRequest),
+    /// Says what a deployment would do, and publishes nothing. Answer: [`DeployPlan`].
+    DeployPlan(DeployRequest),
     /// Every rollout. Answer: `[`[`RolloutSummary`]`…]`, newest first.
     RolloutList,
     /// One rollout. Answer: [`Rollout`].
@@ -307,6 +313,9 @@ pub struct LogEntry {
 pub struct DeployRequest {
     /// `MODEL[:VERSION]`, or a release's id or prefix; the newest release where no version is given.
     pub model: String,
+    /// Nodes that form a wave of their own before all others, each by name, id or prefix.
+    #[serde(default)]
+    pub canaries: Vec<String>,
     /// The rest.
     pub draft: DeploymentDraft,
 }
@@ -361,6 +370,9 @@ pub struct Rollout {
     pub selector: String,
     /// Why it is in its state, where that needs a reason.
     pub reason: Option<String>,
+    /// Its terms, and who steered it.
+    #[serde(flatten)]
+    pub terms: RolloutTerms,
     /// Its waves in order.
     pub waves: Vec<RolloutWave>,
     /// Every node it names.
@@ -386,6 +398,9 @@ pub struct RolloutWave {
     pub failed: usize,
     /// The others.
     pub pending: usize,
+    /// What its witnesses have signed.
+    #[serde(flatten)]
+    pub evidence: WaveEvidence,
 }
 
 /// One node of a rollout.

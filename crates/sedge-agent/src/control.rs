@@ -171,6 +171,7 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::DraftForget { model } => json(core.forget_draft(&model)?),
         Request::PeatExport { model } => core.peat_of(&model)?,
         Request::Deploy(request) => json(core.deploy(request).await?),
+        Request::DeployPlan(request) => json(core.plan_deployment(request)?),
         Request::RolloutList => json(core.rollouts()),
         Request::RolloutShow { rollout, after } => json(core.rollout(&rollout, after).await?),
         Request::RolloutExplain { rollout, node } => json(core.explain(&rollout, &node)?),

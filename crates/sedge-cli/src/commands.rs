@@ -10,6 +10,7 @@ pub(crate) mod infer;
 pub(crate) mod mesh;
 pub(crate) mod model;
 pub(crate) mod node;
+mod plan;
 pub(crate) mod rollout;
 pub(crate) mod status;
 mod wait;

@@ -77,7 +77,7 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Say which model belongs in which slot of which nodes
     #[command(
-        after_help = "Example:\n  sedge deploy digits:2.0.0 --to cell=plant-7/**,label.site=oslo --waves 1,10 --soak 10m --wait"
+        after_help = "Example:\n  sedge deploy digits:2.0.0 --to cell=plant-7/**,label.site=oslo --waves 1,25%,100% --soak 10m --wait\n  sedge deploy digits:2.0.0 --canary robot-1,robot-7 --waves 50% --plan"
     )]
     Deploy(DeployArgs),
     /// Look at rollouts and steer them

@@ -9,8 +9,8 @@ use crate::fork::{Evidence, Side};
 use crate::record::{self, Write};
 use crate::segment::Segment;
 
-/// The most epochs held of an author's `authority` documents; the others are replaced by the next.
-const MAX_AUTHORITY_EPOCHS: usize = 1024;
+/// The most epochs held of an author's documents of a kind whose epochs add up; the others are replaced by the next.
+const MAX_ADDED_EPOCHS: usize = 1024;
 /// The most epochs held of an author's other documents: the one that counts, and those on their way.
 const MAX_EPOCHS: usize = 4;
 /// The most bytes of links held of one author, all documents together.
@@ -58,6 +58,12 @@ pub(crate) struct Documents {
 /// The first version replicates every document to every node, and has one scope.
 pub(crate) fn doc_id(author: NodeId, kind: DocKind, epoch: u32) -> DocId {
     DocId { author, kind, scope: Scope::Mesh, epoch }
+}
+
+/// Whether what earlier epochs say still counts: statements of authorities, and evidence, which a later epoch could
+/// otherwise leave out.
+fn adds_up(kind: DocKind) -> bool {
+    kind != DocKind::Node
 }
 
 impl Documents {
@@ -118,10 +124,10 @@ impl Documents {
     pub(crate) fn current(&self, author: NodeId, kind: DocKind) -> Option<&DocId> {
         let last = self.last_epoch(author, kind);
         let mut counting = self.epochs(author, kind).filter(|(doc, _)| doc.epoch <= last);
-        if kind != DocKind::Authority {
+        if !adds_up(kind) {
             return counting.rfind(|(_, chain)| chain.is_complete()).map(|(doc, _)| doc);
         }
-        // An authority's epochs are kept, so each must follow from the one before it, as far as that one is held.
+        // The epochs are kept, so each must follow from the one before it, as far as that one is held.
         let mut current: Option<(&DocId, &Chain)> = None;
         for (doc, chain) in counting {
             let follows = current.is_none_or(|(before, held)| {
@@ -138,10 +144,10 @@ impl Documents {
         current.map(|(doc, _)| doc)
     }
 
-    /// The documents that the fold reads: the current epoch of each, and the earlier ones of authorities.
+    /// The documents that the fold reads: the current epoch of each, and the earlier ones where they add up.
     pub(crate) fn readable(&self) -> Vec<(&DocId, &automerge::Automerge)> {
         let counts = |doc: &DocId| match self.current(doc.author, doc.kind) {
-            Some(current) if doc.kind == DocKind::Authority => doc.epoch <= current.epoch,
+            Some(current) if adds_up(doc.kind) => doc.epoch <= current.epoch,
             Some(current) => doc == current,
             None => false,
         };
@@ -150,8 +156,7 @@ impl Documents {
 
     /// Whether the document is an epoch that a complete later one has replaced.
     pub(crate) fn is_replaced(&self, doc: &DocId) -> bool {
-        doc.kind != DocKind::Authority
-            && self.current(doc.author, doc.kind).is_some_and(|current| current.epoch > doc.epoch)
+        !adds_up(doc.kind) && self.current(doc.author, doc.kind).is_some_and(|current| current.epoch > doc.epoch)
     }
 
     /// Takes a verified segment.
@@ -267,7 +272,7 @@ impl Documents {
     }
 
     fn has_room(&self, doc: &DocId) -> bool {
-        let max = if doc.kind == DocKind::Authority { MAX_AUTHORITY_EPOCHS } else { MAX_EPOCHS };
+        let max = if adds_up(doc.kind) { MAX_ADDED_EPOCHS } else { MAX_EPOCHS };
         self.epochs(doc.author, doc.kind).count() < max
     }
 

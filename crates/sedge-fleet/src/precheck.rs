@@ -122,6 +122,9 @@ pub enum Refusal {
     /// Does not replace exactly the value that is there.
     #[error("does not replace exactly the value that is there")]
     Predecessor,
+    /// Replaces or removes evidence.
+    #[error("replaces or removes evidence, which is only ever added to")]
+    Evidence,
     /// An object inside too many others.
     #[error("objects nested too deep")]
     TooDeep,

@@ -89,6 +89,37 @@ fn a_hand_made_honest_change_is_adopted() {
     assert!(findings(&mut node, FindingKind::BadChange).is_empty());
 }
 
+/// Evidence (operation 1), in it an entry (2) with a field (3): the entry, the field or all of it is replaced or removed.
+#[test]
+fn a_witness_that_takes_back_its_evidence_is_refused_and_named() {
+    let evidence = || vec![Op::make("evidence", 0), Op { object: 1, ..Op::make("r/0", 0) }];
+    let field = Op { object: 2, ..Op::put("state", "failed") };
+    let takes_back = [
+        Op { object: 2, replaces: vec![3], ..Op::put("state", "committed") },
+        Op { object: 2, replaces: vec![3], action: 3, value: (0, vec![]), ..Op::put("state", "") },
+        Op { object: 1, replaces: vec![2], ..Op::make("r/0", 0) },
+        Op { replaces: vec![1], ..Op::make("evidence", 0) },
+        Op { replaces: vec![1], action: 3, value: (0, vec![]), ..Op::put("evidence", "") },
+    ];
+    for op in takes_back {
+        let mut node = victim();
+        let raw = Forge::new(&doc(), None, 1, &[evidence(), vec![field.clone()]].concat()).bytes();
+        let previous = (1, hash(&raw));
+        say(&mut node, raw, 1);
+        assert_eq!(links_of(&node), 1, "{:?}", node.view().findings);
+        let finding = refused_after(&mut node, &Forge::new(&doc(), Some(previous), 4, &[op]));
+        assert_eq!(finding.kind, FindingKind::BadChange);
+        assert!(finding.detail.contains("only ever added to"), "{finding:?}");
+    }
+    let mut node = victim();
+    let raw = Forge::new(&doc(), None, 1, &[evidence(), vec![field]].concat()).bytes();
+    let previous = (1, hash(&raw));
+    say(&mut node, raw, 1);
+    let more = Op { object: 1, ..Op::make("r/1", 0) };
+    say(&mut node, Forge::new(&doc(), Some(previous), 4, &[more]).bytes(), 2);
+    assert_eq!(links_of(&node), 2, "more of it is welcome");
+}
+
 #[test]
 fn malformed_or_huge_frames_change_bombs_a_run_of_a_million_operations_is_counted_not_made() {
     let mut forge = honest();

@@ -32,14 +32,14 @@ mod tensor;
 mod text;
 mod ticket;
 mod time;
+mod wave;
 
 pub use bytesize::ByteSize;
 pub use cell::{CellPath, CellPathError, CellPattern};
 pub use certificate::{Certificate, Frontier, Role};
 pub use control::{Control, ControlAction};
 pub use deployment::{
-    Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError, WaveSize,
-    WaveSizeError,
+    Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError,
 };
 pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
 pub use genesis::{Genesis, GenesisError};
@@ -63,3 +63,4 @@ pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};
 pub use text::{Message, Prompt, Sampling, Speaker, TextRequest, TextRequestError};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 pub use time::Timestamp;
+pub use wave::{Canaries, CanariesError, WaveOrderError, WaveSize, WaveSizeError};

@@ -143,6 +143,14 @@ fn deployment_to_nodes() -> Deployment {
     Deployment { selector: "node=robot-2|robot-1,arch=x86_64".parse().unwrap(), ..deployment() }
 }
 
+/// The same, with a wave of each kind.
+fn deployment_in_waves() -> Deployment {
+    let named = Canaries::try_from(BTreeSet::from([key(2).node_id(), key(3).node_id()])).unwrap();
+    let share = Percent::try_from(25).unwrap();
+    let waves = vec![WaveSize::Named(named), WaveSize::Count(2), WaveSize::Share(share), WaveSize::Share(Percent::ALL)];
+    Deployment { waves, ..deployment() }
+}
+
 fn head() -> SignedHead {
     let doc = DocId {
         author: key(2).node_id(),
@@ -213,6 +221,8 @@ fn book() -> String {
     line("deployment-id", deployment().id().to_string());
     line("deployment-to-nodes", hex(deployment_to_nodes().to_bytes()));
     line("deployment-to-nodes-id", deployment_to_nodes().id().to_string());
+    line("deployment-in-waves", hex(deployment_in_waves().to_bytes()));
+    line("deployment-in-waves-id", deployment_in_waves().id().to_string());
     line("control", hex(control().to_bytes()));
     line("signed-head", hex(codec::encode(&head())));
     line("profile", hex(codec::encode(&profile())));
@@ -239,17 +249,17 @@ fn what_was_encoded_reads_back_equal() {
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Certificate>().unwrap(), certificate());
     assert_eq!(Release::from_bytes(&release().to_bytes()).unwrap(), release());
     assert_eq!(Release::from_bytes(&language_model().to_bytes()).unwrap(), language_model());
-    assert_eq!(Deployment::from_bytes(&deployment().to_bytes()).unwrap(), deployment());
-    let bytes = deployment_to_nodes().to_bytes();
-    assert_eq!(Deployment::from_bytes(&bytes).unwrap(), deployment_to_nodes());
     assert_eq!(Control::from_bytes(&control().to_bytes()).unwrap(), control());
     assert_eq!(ticket().to_string().parse::<Ticket>().unwrap(), ticket());
     let bytes = codec::encode(&head());
     let read: SignedHead = codec::decode(&bytes, 1024).unwrap();
     read.verify(MeshId::from_bytes([8; 32])).unwrap();
     // The same types through JSON, as the control socket carries them.
-    let json = serde_json::to_string(&deployment()).unwrap();
-    assert_eq!(serde_json::from_str::<Deployment>(&json).unwrap(), deployment());
+    for deployment in [deployment(), deployment_to_nodes(), deployment_in_waves()] {
+        assert_eq!(Deployment::from_bytes(&deployment.to_bytes()).unwrap(), deployment);
+        let json = serde_json::to_string(&deployment).unwrap();
+        assert_eq!(serde_json::from_str::<Deployment>(&json).unwrap(), deployment);
+    }
     let json = serde_json::to_string(&release()).unwrap();
     assert_eq!(serde_json::from_str::<Release>(&json).unwrap(), release());
 }

@@ -202,3 +202,35 @@ proptest! {
         prop_assert_eq!(selector.to_string(), text);
     }
 }
+
+#[test]
+fn nodes_named_for_a_wave_are_some_not_too_many_and_each_once() {
+    let named = |seeds: std::ops::Range<u8>| {
+        let nodes: BTreeSet<NodeId> = seeds.map(|n| NodeId::from_bytes([n; 32])).collect();
+        Canaries::try_from(nodes)
+    };
+    assert_eq!(named(0..0), Err(CanariesError::Nobody));
+    assert_eq!(named(0..65), Err(CanariesError::TooMany(65)));
+    let good = codec::encode(&WaveSize::Named(named(0..2).unwrap()));
+    assert!(codec::decode::<WaveSize>(&good, 1024).is_ok());
+    let twice = [&good[..2], &[0; 32], &[0; 32]].concat();
+    assert_eq!(codec::decode::<WaveSize>(&twice, 1024), Err(CodecError::NotCanonical));
+    let nobody = [&good[..1], &[0][..]].concat();
+    assert_eq!(codec::decode::<WaveSize>(&nobody, 1024), Err(CodecError::Malformed));
+    let endless = [&good[..1], &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
+    assert_eq!(codec::decode::<WaveSize>(&endless, 1024), Err(CodecError::Malformed));
+}
+
+#[test]
+fn sizes_of_waves_are_counts_or_shares_that_grow() {
+    let share = |n: u8| WaveSize::Share(Percent::try_from(n).unwrap());
+    assert_eq!("3".parse(), Ok(WaveSize::Count(3)));
+    assert_eq!("25%".parse(), Ok(share(25)));
+    for wrong in ["", "0", "0%", "101%", "-1", "25 %", "%", "1.5%", "256%"] {
+        assert_eq!(wrong.parse::<WaveSize>(), Err(WaveSizeError), "{wrong:?}");
+    }
+    assert!(WaveSize::check(&[WaveSize::Count(1), share(25), WaveSize::Count(9), share(100)]).is_ok());
+    for falling in [[share(50), share(25)], [share(50), share(50)]] {
+        assert!(WaveSize::check(&falling).is_err());
+    }
+}

@@ -1,13 +1,18 @@
 //! Publishing deployments and controls.
 
+use std::collections::BTreeSet;
+
 use sedge_fleet::{Edit, FleetView};
-use sedge_statement::{Control, ControlAction, Deployment, DeploymentDraft, DocKind, ReleaseId, Role};
+use sedge_statement::{
+    Canaries, Certificate, Control, ControlAction, Deployment, DeploymentDraft, DocKind, ReleaseId, Role, Selector,
+    Timestamp, WaveSize,
+};
 use uuid::Uuid;
 
 use super::{next_generation, other_holders};
 use crate::api::{ApiError, DeployRequest, Deployed, Rollout};
 use crate::core::{Core, now};
-use crate::queries::find_release;
+use crate::queries::{find_release, member};
 
 impl Core {
     /// Publishes a deployment, and waits until this node has planned by it.
@@ -19,11 +24,32 @@ impl Core {
     pub(crate) async fn deploy_as(&self, request: DeployRequest, command: Option<Uuid>) -> Result<Deployed, ApiError> {
         let _turn = self.authoring.lock().await;
         let view = self.view();
-        let certificate = self.authority(&view, Role::Deploy)?;
-        let release = self.or_draft(&request.model, find_release(&view, &request.model))?;
         if let Some(before) = command.and_then(|id| view.deployments.values().find(|d| d.deployment.command == id)) {
+            self.authority(&view, Role::Deploy)?;
+            let release = find_release(&view, &request.model)?;
             return self.deployed_before(&view, &before.deployment, release, &request.draft);
         }
+        let deployment = self.drafted(&view, request, command.unwrap_or_else(Uuid::new_v4), now())?;
+        let (rollout, release, slot) = (deployment.id(), deployment.release, deployment.slot.clone());
+        let named = view.members.values().filter(|c| is_named(c, &deployment.selector));
+        let nodes = named.count();
+        self.write(DocKind::Authority, vec![Edit::PutDeployment(deployment)]).await?;
+        self.settle(self.planned.clone(), |planned| planned.plan.rollouts.contains_key(&rollout)).await?;
+        let manifest = &view.releases[&release].release.manifest;
+        let replicated = other_holders(&view, manifest, self.me()) > 0;
+        Ok(Deployed { rollout, slot, release, nodes, replicated })
+    }
+
+    /// The deployment that a request comes to at a time: what is published, and what is shown before.
+    pub(super) fn drafted(
+        &self,
+        view: &FleetView,
+        request: DeployRequest,
+        command: Uuid,
+        now: Timestamp,
+    ) -> Result<Deployment, ApiError> {
+        let certificate = self.authority(view, Role::Deploy)?;
+        let release = self.or_draft(&request.model, find_release(view, &request.model))?;
         let draft = request.draft;
         let cell = draft.selector.widest_cell();
         if !certificate.cell.covers(&cell) {
@@ -39,18 +65,19 @@ impl Core {
                 "Narrow the selector with cell=…, or publish the model from a node whose cell covers it.",
             ));
         }
-        let named = view.members.values().filter(|c| draft.selector.matches(c));
-        let nodes = named.filter(|c| c.may(Role::Device)).count();
-        if nodes == 0 {
+        if !view.members.values().any(|c| is_named(c, &draft.selector)) {
             return Err(ApiError::usage(
                 format!("the selector {} matches no device", draft.selector),
                 "`sedge node list` shows names, cells, labels and roles; nothing was published.",
             ));
         }
-        let now = now();
+        let mut waves = named(view, &request.canaries, &draft.selector)?;
+        waves.extend(draft.waves);
+        WaveSize::check(&waves)
+            .map_err(|error| ApiError::usage(error, "Write shares that grow, as 1,25%,100%; nothing was published."))?;
         let of_slot = view.deployments.values().filter(|d| d.deployment.slot == draft.slot);
-        let deployment = Deployment {
-            command: command.unwrap_or_else(Uuid::new_v4),
+        Ok(Deployment {
+            command,
             release,
             slot: draft.slot.clone(),
             selector: draft.selector,
@@ -59,19 +86,13 @@ impl Core {
             action: draft.action,
             downgrade: draft.downgrade,
             priority: draft.priority,
-            waves: draft.waves,
+            waves,
             gate: draft.gate,
             probation: draft.probation,
             deadline: now.plus(draft.deadline_in),
             start_by: draft.start_within.map(|within| now.plus(within)),
             created_at: now,
-        };
-        let rollout = deployment.id();
-        self.write(DocKind::Authority, vec![Edit::PutDeployment(deployment)]).await?;
-        self.settle(self.planned.clone(), |planned| planned.plan.rollouts.contains_key(&rollout)).await?;
-        let manifest = &view.releases[&release].release.manifest;
-        let replicated = other_holders(&view, manifest, self.me()) > 0;
-        Ok(Deployed { rollout, slot: draft.slot, release, nodes, replicated })
+        })
     }
 
     /// What a command was deployed as, where it was this.
@@ -131,4 +152,31 @@ impl Core {
         .await?;
         self.rollout(&id.to_string(), None).await
     }
+}
+
+/// Whether a selector means a member: as the planner has it, devices only.
+fn is_named(certificate: &Certificate, selector: &Selector) -> bool {
+    certificate.may(Role::Device) && selector.matches(certificate)
+}
+
+/// The wave of the nodes that an operator named; none where nobody was.
+fn named(view: &FleetView, canaries: &[String], selector: &Selector) -> Result<Vec<WaveSize>, ApiError> {
+    const REMEDY: &str = "`sedge node list` shows names, cells, labels and roles; nothing was published.";
+    let mut nodes = BTreeSet::new();
+    for canary in canaries {
+        let node =
+            member(view, canary).map_err(|error| ApiError::usage(format!("canary {canary}: {error}"), REMEDY))?;
+        let certificate = view.members.get(&node);
+        if !certificate.is_some_and(|certificate| is_named(certificate, selector)) {
+            return Err(ApiError::usage(format!("canary {canary} is not a device that {selector} names"), REMEDY));
+        }
+        if !nodes.insert(node) {
+            return Err(ApiError::usage(format!("canary {canary} is named twice"), "Name each canary once."));
+        }
+    }
+    if nodes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let canaries = Canaries::try_from(nodes).map_err(|error| ApiError::usage(error, "Name fewer canaries."))?;
+    Ok(vec![WaveSize::Named(canaries)])
 }

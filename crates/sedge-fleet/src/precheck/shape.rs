@@ -1,9 +1,10 @@
 //! The state of a document as far as the next change can refer to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Refusal;
 use super::rows::{Action, Key, Row, Value};
+use crate::schema::EVIDENCE;
 
 /// Objects inside one another. The schema uses four; readers may recurse this far.
 const MAX_DEPTH: u8 = 16;
@@ -24,6 +25,8 @@ pub(crate) struct Shape {
     objects: BTreeMap<u64, (Kind, u8)>,
     names: HashMap<u64, HashMap<String, u64>>,
     elements: HashMap<u64, HashMap<u64, Option<u64>>>,
+    /// The objects of the place of evidence: nothing in them is replaced or removed.
+    evidence: BTreeSet<u64>,
 }
 
 impl Shape {
@@ -43,6 +46,11 @@ impl Shape {
             (Kind::Text, Action::Set(Value::Text) | Action::Delete) | (Kind::Map | Kind::List, _) => {}
             (Kind::Text, _) => return Err(Refusal::Unsupported),
         }
+        let is_evidence = self.evidence.contains(&row.object)
+            || (row.object == 0 && matches!(&row.key, Key::Name(name) if name.as_str() == EVIDENCE));
+        if is_evidence && (row.replaces.is_some() || row.action == Action::Delete) {
+            return Err(Refusal::Evidence);
+        }
         match (&row.key, row.insert) {
             (Key::Name(name), false) if kind == Kind::Map => self.set_name(row, name, id)?,
             (Key::Element(element), false) if kind != Kind::Map => self.set_element(row, *element, id)?,
@@ -60,6 +68,9 @@ impl Shape {
                 return Err(Refusal::TooDeep);
             }
             self.objects.insert(id, (made, depth + 1));
+            if is_evidence {
+                self.evidence.insert(id);
+            }
         }
         self.max_op = id;
         Ok(())

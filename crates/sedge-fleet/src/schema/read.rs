@@ -1,6 +1,7 @@
 //! Documents back into statements. The author may be hostile: whatever is not as the table says is skipped and noted.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use automerge::{ObjId, ObjType, ROOT, ReadDoc, ScalarValueRef, Value, ValueRef};
@@ -9,7 +10,7 @@ use sedge_statement::{
     RuntimeFact, Sha256, SlotName, SlotReport, SlotState, Timestamp,
 };
 
-use super::key;
+use super::{EVIDENCE, key};
 
 /// The longest text of a profile, bytes: a kernel's version line fits.
 pub(super) const MAX_TEXT: usize = 256;
@@ -17,6 +18,9 @@ pub(super) const MAX_TEXT: usize = 256;
 pub(super) const MAX_LIST: usize = 16;
 /// The most entries read of one map, in the order of keys. An epoch of 256 changes, a few entries each, stays far below.
 const MAX_ENTRIES: usize = 4096;
+/// The most pieces of evidence of one node on one rollout. An update that is committed and soaked takes two; each time it is
+/// superseded and offered again takes one more.
+pub(super) const MAX_EVIDENCE: usize = 32;
 /// The most slots of one node.
 const MAX_SLOTS: usize = 64;
 
@@ -38,6 +42,9 @@ pub(crate) enum Defect {
     /// A text or list is longer than readers accept.
     #[error("has a text or list above its limit")]
     TooLong,
+    /// Evidence states how an update ended; this is no end.
+    #[error("has a state that is no end of an update")]
+    NotAnEnd,
     /// There are more entries than readers accept; the rest is not read.
     #[error("has more entries than are read")]
     TooMany,
@@ -73,6 +80,7 @@ pub(crate) struct NodeContent {
 /// What a `gate` document says.
 #[derive(Debug, Default)]
 pub(crate) struct GateContent {
+    /// By rollout, and in the order in which it was said.
     pub(crate) reports: Vec<GateReport>,
 }
 
@@ -133,24 +141,56 @@ pub(crate) fn read_node(doc: &impl ReadDoc, defects: &mut Defects) -> NodeConten
     NodeContent { profile, slots, artifacts }
 }
 
+/// The key of a piece of evidence.
+pub(super) fn evidence_key(rollout: &RolloutId, n: usize) -> String {
+    format!("{rollout}/{n}")
+}
+
 /// Reads a `gate` document.
 pub(crate) fn read_gate(doc: &impl ReadDoc, defects: &mut Defects) -> GateContent {
-    let reports = entries(doc, key::REPORTS, MAX_ENTRIES, defects, |name, value, id| {
-        let rollout: RolloutId = name.parse().map_err(|_| Defect::BadKey)?;
-        if rollout.to_string() != name {
+    let mut reports = entries(doc, EVIDENCE, MAX_ENTRIES, defects, |name, value, id| {
+        let (rollout, n) = name.split_once('/').ok_or(Defect::BadKey)?;
+        let rollout: RolloutId = rollout.parse().map_err(|_| Defect::BadKey)?;
+        let n: usize = n.parse().map_err(|_| Defect::BadKey)?;
+        if evidence_key(&rollout, n) != name {
             return Err(Defect::BadKey);
         }
+        if n >= MAX_EVIDENCE {
+            return Err(Defect::TooMany);
+        }
         as_map(value)?;
-        Ok(GateReport {
-            rollout,
-            state: state(doc, id)?,
-            reason: reason(doc, id)?,
-            sha256: digest(doc, id, "sha256")?.map(Sha256::from_bytes),
-            soaked: Duration::from_millis(unsigned(doc, id, "soaked")?),
-            at: Timestamp::from_millis(unsigned(doc, id, "at")?),
-        })
+        Ok((n, gate_report(doc, id, rollout)?))
     });
-    GateContent { reports }
+    reports.sort_by_key(|(n, report)| (report.rollout, *n));
+    GateContent { reports: reports.into_iter().map(|(_, report)| report).collect() }
+}
+
+/// Reads one piece of evidence.
+pub(super) fn gate_report(doc: &impl ReadDoc, map: &ObjId, rollout: RolloutId) -> Result<GateReport, Defect> {
+    let state = state(doc, map)?;
+    // Else a witness could say that it has not ended yet, and so take back that it had.
+    if !state.is_final() && state != SlotState::Staged {
+        return Err(Defect::NotAnEnd);
+    }
+    Ok(GateReport {
+        rollout,
+        state,
+        reason: reason(doc, map)?,
+        sha256: digest(doc, map, "sha256")?.map(Sha256::from_bytes),
+        soaked: Duration::from_millis(unsigned(doc, map, "soaked")?),
+        at: Timestamp::from_millis(unsigned(doc, map, "at")?),
+    })
+}
+
+/// Takes a later piece of evidence into account: the last counts, but a failure stays whatever is said after it.
+pub(crate) fn note_evidence<K: Ord>(held: Entry<'_, K, GateReport>, report: GateReport) {
+    match held {
+        Entry::Occupied(held) if held.get().state.is_failure() => {}
+        Entry::Occupied(mut held) => *held.get_mut() = report,
+        Entry::Vacant(none) => {
+            none.insert(report);
+        }
+    }
 }
 
 /// The profile of a `node` document, if it has one. Text and lists above their limit refuse the whole of it.

@@ -20,8 +20,8 @@ pub(crate) struct FoldInput<'a> {
     pub(crate) genesis: &'a Genesis,
     /// Its certificates.
     pub(crate) membership: &'a Membership,
-    /// Verified documents, in any order. Of several epochs of a `node` or `gate` document the last counts; those of an
-    /// `authority` add up.
+    /// Verified documents, in any order. Of several epochs of a `node` document the last counts; those of the other kinds
+    /// add up.
     pub(crate) documents: Vec<(&'a DocId, &'a Automerge)>,
     /// What was found before the fold.
     pub(crate) findings: Vec<Finding>,
@@ -89,12 +89,12 @@ fn empty_view(mesh: MeshId, genesis: &Genesis, membership: &Membership, now: Tim
     }
 }
 
-/// `node` and `gate` documents that a later epoch of the same author's replaces. A node that moved cell continues in another
+/// `node` documents that a later epoch of the same author's replaces. A node that moved cell continues in another
 /// scope, so epochs are compared across scopes.
 fn replaced<'a>(documents: &[(&'a DocId, &Automerge)]) -> BTreeSet<&'a DocId> {
     let mut last: BTreeMap<(NodeId, DocKind), &DocId> = BTreeMap::new();
     let mut replaced = BTreeSet::new();
-    for (id, _) in documents.iter().filter(|(id, _)| id.kind != DocKind::Authority) {
+    for (id, _) in documents.iter().filter(|(id, _)| id.kind == DocKind::Node) {
         let newest = last.entry((id.author, id.kind)).or_insert(id);
         if (newest.epoch, &newest.scope) < (id.epoch, &id.scope) {
             replaced.insert(std::mem::replace(newest, id));
@@ -126,6 +126,6 @@ fn hear_node(view: &mut FleetView, node: NodeId, content: schema::NodeContent) {
 
 fn hear_gate(view: &mut FleetView, node: NodeId, content: schema::GateContent) {
     for report in content.reports {
-        view.gates.entry(report.rollout).or_default().insert(node, report);
+        schema::note_evidence(view.gates.entry(report.rollout).or_default().entry(node), report);
     }
 }

@@ -8,7 +8,7 @@ use sedge_statement::{
     OnnxFacts, Profile, Quantization, RuntimeFact, Sha256, Variant,
 };
 
-fn variant(name: &str, weights: u64) -> Variant {
+pub(crate) fn variant(name: &str, weights: u64) -> Variant {
     Variant {
         name: name.parse().unwrap(),
         format: ModelFormat::Onnx,
@@ -32,7 +32,7 @@ fn variant(name: &str, weights: u64) -> Variant {
     }
 }
 
-fn profile() -> Profile {
+pub(crate) fn profile() -> Profile {
     let pool = |name: &str, mib| MemoryPool {
         name: name.to_owned(),
         total: ByteSize::mib(mib * 2),
