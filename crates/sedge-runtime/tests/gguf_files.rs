@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
+#[expect(dead_code, unused_imports, reason = "each test file uses its own part")]
 mod tiny;
 
 use std::ops::ControlFlow;
