@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod common;
+#[expect(dead_code, reason = "each test file uses its own part")]
 mod tiny;
 
 use std::sync::{Arc, Mutex};

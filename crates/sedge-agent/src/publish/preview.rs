@@ -7,6 +7,7 @@ use sedge_fleet::FleetView;
 use sedge_scheduler::{Fit, Plan, Quorum, Reason, WavePlan, choose, fit, fitness, not_named};
 use sedge_slot::{Floor, Offer};
 use sedge_statement::{Deployment, ModelFile, NodeId, Release, RolloutId, SlotState, Variant, codec};
+use uuid::Uuid;
 
 use crate::api::{ApiError, DeployPlan, DeployRequest, Outlook, PlannedLoser, PlannedNode, PlannedOther, PlannedWave};
 use crate::core::{Core, now};

@@ -19,9 +19,17 @@ const WIDTH: usize = 256;
 const HEADS: usize = 4;
 const KV_HEADS: usize = 2;
 const HEAD: usize = WIDTH / HEADS;
-const LAYERS: usize = 2;
 /// The longest text of these models.
 pub const CONTEXT: u32 = 512;
+
+/// How large a model is, and so how slow.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    pub layers: usize,
+    pub context: u32,
+}
+
+const TINY: Size = Size { layers: 2, context: CONTEXT };
 /// What ends a text.
 pub const END: &str = "<|endoftext|>";
 
@@ -37,9 +45,20 @@ pub fn with(
     seed: u64,
     change: impl FnOnce(&mut BTreeMap<String, Value>, &mut Vec<(String, QTensor)>),
 ) -> Vec<u8> {
+    sized(architecture, dtype, seed, TINY, change)
+}
+
+/// The same, of another size.
+pub fn sized(
+    architecture: &str,
+    dtype: GgmlDType,
+    seed: u64,
+    size: Size,
+    change: impl FnOnce(&mut BTreeMap<String, Value>, &mut Vec<(String, QTensor)>),
+) -> Vec<u8> {
     let vocabulary = vocabulary();
-    let mut metadata = metadata(architecture, &vocabulary);
-    let mut tensors = tensors(architecture, dtype, vocabulary.0.len(), seed);
+    let mut metadata = metadata(architecture, &vocabulary, size);
+    let mut tensors = tensors(architecture, dtype, vocabulary.0.len(), (seed, size.layers));
     change(&mut metadata, &mut tensors);
     let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
     let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
@@ -49,7 +68,7 @@ pub fn with(
 }
 
 /// Every byte by the letter that stands for it in such vocabularies, some pairs of them, and the end; with the merges.
-fn vocabulary() -> (Vec<String>, Vec<String>) {
+fn vocabulary() -> Vocabulary {
     let plain = |b: u8| matches!(b, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     let mut others = 0;
     let mut tokens: Vec<String> = (0..=255u8)
@@ -69,14 +88,16 @@ fn vocabulary() -> (Vec<String>, Vec<String>) {
     (tokens, merges.map(str::to_owned).to_vec())
 }
 
-fn metadata(architecture: &str, (tokens, merges): &(Vec<String>, Vec<String>)) -> BTreeMap<String, Value> {
+type Vocabulary = (Vec<String>, Vec<String>);
+
+fn metadata(architecture: &str, (tokens, merges): &Vocabulary, size: Size) -> BTreeMap<String, Value> {
     let end = u32::try_from(tokens.len() - 1).unwrap();
     let texts = |list: &[String]| Value::Array(list.iter().cloned().map(Value::String).collect());
     let types = (0..tokens.len()).map(|at| Value::I32(if at + 1 == tokens.len() { 3 } else { 1 })).collect();
     let number = |n: usize| Value::U32(u32::try_from(n).unwrap());
     let sizes = [
-        ("block_count", number(LAYERS)),
-        ("context_length", Value::U32(CONTEXT)),
+        ("block_count", number(size.layers)),
+        ("context_length", Value::U32(size.context)),
         ("embedding_length", number(WIDTH)),
         ("feed_forward_length", number(WIDTH)),
         ("attention.head_count", number(HEADS)),
@@ -100,7 +121,12 @@ fn metadata(architecture: &str, (tokens, merges): &(Vec<String>, Vec<String>)) -
     metadata
 }
 
-fn tensors(architecture: &str, dtype: GgmlDType, vocabulary: usize, seed: u64) -> Vec<(String, QTensor)> {
+fn tensors(
+    architecture: &str,
+    dtype: GgmlDType,
+    vocabulary: usize,
+    (seed, layers): (u64, usize),
+) -> Vec<(String, QTensor)> {
     let mut dice = Dice(seed | 1);
     let mut all = Vec::new();
     let mut add = |name: String, shape: &[usize], dtype: GgmlDType, scale: f32, around: f32| {
@@ -113,7 +139,7 @@ fn tensors(architecture: &str, dtype: GgmlDType, vocabulary: usize, seed: u64) -
     add("token_embd.weight".into(), &[vocabulary, WIDTH], dtype, 1.0, 0.0);
     add("output.weight".into(), &[vocabulary, WIDTH], dtype, scale, 0.0);
     add("output_norm.weight".into(), &[WIDTH], GgmlDType::F32, 0.1, 1.0);
-    for layer in 0..LAYERS {
+    for layer in 0..layers {
         let name = |part: &str| format!("blk.{layer}.{part}");
         if architecture == "phi3" {
             add(name("attn_qkv.weight"), &[WIDTH + 2 * narrow, WIDTH], dtype, scale, 0.0);
@@ -161,14 +187,14 @@ pub fn plainly(bytes: &[u8], prompt: &str, most: usize, seed: u64, choice: Choic
     let tokenizer = Tokenizer::from_gguf(&content).unwrap();
     let architecture = content.metadata["general.architecture"].to_string().unwrap().clone();
     let mut forward = forward(&architecture, content, bytes);
-    let end = tokenizer.token_to_id(END).unwrap();
+    let end = tokenizer.token_to_id(END);
     let mut input = tokenizer.encode(prompt, true).unwrap().get_ids().to_vec();
     let (mut at, mut answer) = (0, Vec::new());
     let mut choice = LogitsProcessor::from_sampling(seed, choice);
     while answer.len() < most {
         let scores = forward(&Tensor::new(&input[..], &Device::Cpu).unwrap().unsqueeze(0).unwrap(), at);
         let token = choice.sample(&scores.squeeze(0).unwrap()).unwrap();
-        if token == end {
+        if Some(token) == end {
             break;
         }
         at += input.len();
