@@ -8,8 +8,7 @@
 //!   the links, arrives at that very hash. One signature covers all before it;
 //! - of evidence, all of it: it is rare.
 //!
-//! The pre-check of links is left until the next link comes. Snapshots that Automerge saved would take longer to load than
-//! links take to apply, since loading makes every change anew to hash it.
+//! The pre-check of links is left until the next link comes.
 //!
 //! What is damaged is left out with a [`FindingKind::Damaged`], removed from the store with the next event, and asked for again, since others hold
 //! it too. Only this node's own documents refuse to open: a node that forgets what it wrote would write it differently, and fork.
