@@ -1,6 +1,6 @@
 //! How many links a second one core takes, everything on: `cargo bench -p sedge-fleet --bench links`.
 //!
-//! Two hundred and fifty authors' links come to one node as frames, once with a signature for each link, as they do while nodes live, and once
+//! A thousand authors' links come to one node as frames, once with a signature for each link, as they do while nodes live, and once
 //! with twenty links under one signature, as they do when a node catches up. Measured is [`Fleet::handle`]: decoding, signature, pre-check,
 //! Automerge, canonical reload, and the records to store. The anchor does only what cannot be left out by anybody: a bare
 //! ed25519 verification for each signature, and Automerge's `apply_changes` of the same changes, frame by frame.
@@ -20,7 +20,7 @@ use sedge_fleet::{Event, Fleet};
 use sedge_statement::NodeId;
 use support::{Line, Report, median, timed};
 
-const AUTHORS: u32 = 250;
+const AUTHORS: u32 = 1000;
 /// Links of each author: two frames of twenty.
 const LINKS: u32 = 40;
 /// Of these, how many come one by one: a node of some weeks says about as much.
@@ -35,8 +35,8 @@ fn main() -> ExitCode {
     let together: Vec<&[StoredLink]> = (0..LINKS as usize / TOGETHER)
         .flat_map(|i| authors.iter().map(move |links| &links[i * TOGETHER..(i + 1) * TOGETHER]))
         .collect();
-    report.add(line("4,000 links of 250 authors, one a signature", &singly, 6_000.0));
-    report.add(line("10,000 links of 250 authors, twenty a signature", &together, 50_000.0));
+    report.add(line("16,000 links of 1,000 authors, one a signature", &singly, 6_000.0));
+    report.add(line("40,000 links of 1,000 authors, twenty a signature", &together, 50_000.0));
     report.finish()
 }
 
