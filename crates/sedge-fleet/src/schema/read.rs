@@ -62,7 +62,7 @@ impl Defects {
 }
 
 /// What an `authority` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AuthorityContent {
     pub(crate) releases: Vec<(ReleaseId, Release)>,
     pub(crate) deployments: Vec<(RolloutId, Deployment)>,
@@ -70,7 +70,7 @@ pub(crate) struct AuthorityContent {
 }
 
 /// What a `node` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct NodeContent {
     pub(crate) profile: Option<Profile>,
     pub(crate) slots: Vec<SlotReport>,
@@ -78,7 +78,7 @@ pub(crate) struct NodeContent {
 }
 
 /// What a `gate` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct GateContent {
     /// By rollout, and in the order in which it was said.
     pub(crate) reports: Vec<GateReport>,
