@@ -114,7 +114,7 @@ fn fact(term: &Term, c: &Certificate) -> String {
             Some(value) => format!("its label {key} is {value}"),
             None => format!("it has no label {key}"),
         },
-        Term::Node(_) => format!("its name is {}", c.name),
+        Term::Node(_) | Term::Nodes(_) => format!("its name is {}", c.name),
         Term::Arch(_) => format!("its architecture is {}", c.architecture),
         Term::Class(_) => format!("its class is {}", c.class),
     }

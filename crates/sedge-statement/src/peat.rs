@@ -70,7 +70,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Peat {
     /// What is known of a model version.
-    Manifest(PeatManifest),
+    Manifest(Box<PeatManifest>),
     /// The wish to run one. It has a `command_id` or a `manifest`, which a manifest has not.
     Command(Box<PeatCommand>),
 }
@@ -86,7 +86,7 @@ impl Peat {
         if is_command(&value) {
             PeatCommand::from_value(value).map(|command| Self::Command(Box::new(command)))
         } else {
-            PeatManifest::from_value(value).map(Self::Manifest)
+            PeatManifest::from_value(value).map(|manifest| Self::Manifest(Box::new(manifest)))
         }
     }
 }

@@ -106,7 +106,7 @@ impl Core {
             ApiError::refused(format!("{}: {error}", file.name), "Correct the document there; nothing was imported.")
         })?;
         let (manifest, command) = match peat {
-            Peat::Manifest(manifest) => (manifest, None),
+            Peat::Manifest(manifest) => (*manifest, None),
             Peat::Command(command) => (command.manifest().clone(), Some(*command)),
         };
         let release = find_release(view, &reference(&manifest)).ok();

@@ -16,7 +16,7 @@ use super::authority::Authorities;
 use super::reading::{Reading, Says};
 use crate::finding::Findings;
 use crate::membership::Membership;
-use crate::schema::{GateContent, NodeContent};
+use crate::schema::{self, GateContent, NodeContent};
 use crate::{Finding, FindingKind};
 
 /// Everything a view depends on.
