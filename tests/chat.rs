@@ -1,6 +1,7 @@
 //! A language model on three nodes: equal seeds tell equal text everywhere, which is candle's own; an answer under way is the
 //! old model's to its end while the next one is the new model's; a release that says something else is not taken.
 #![expect(dead_code, reason = "each end-to-end test uses its own part of what they share")]
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod support;
 #[path = "../crates/sedge-runtime/tests/tiny/file.rs"]

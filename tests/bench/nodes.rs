@@ -117,7 +117,8 @@ fn edits(n: u32, link: u32) -> Vec<Edit> {
         0 => vec![Edit::PutProfile(profile(n))],
         1..=3 => (0..4).map(|i| artifact(u64::from(n) * 5 + u64::from(link) * 4 + i)).collect(),
         _ => {
-            let (slot, step) = if link % 2 == 0 { ("detector", link / 2) } else { ("assistant", link / 2 + 1) };
+            let (slot, step) =
+                if link.is_multiple_of(2) { ("detector", link / 2) } else { ("assistant", link / 2 + 1) };
             let state = STATES[step as usize % STATES.len()];
             let update = u64::from(step) / STATES.len() as u64;
             let done = (state == SlotState::Committed).then(|| Sha256::of(&update.to_le_bytes()));

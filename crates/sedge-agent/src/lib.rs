@@ -7,6 +7,7 @@
 //! This crate is *not* a command line, and decides little: documents are `sedge-fleet`'s, who gets what is
 //! `sedge-scheduler`'s, what an update does next is `sedge-slot`'s. It translates between crates that do not know each other, and owns
 //! the order in which things are made to last.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may unwrap"))]
 
 pub mod api;
 

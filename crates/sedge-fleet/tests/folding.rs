@@ -107,7 +107,10 @@ fn connect(net: &mut Net) {
     (1..=LATER).for_each(|n| net.connect(n, WATCHER));
 }
 
-fn take(net: &mut Net, step: Step, backups: &[(u8, std::collections::BTreeMap<Vec<u8>, Vec<u8>>)]) {
+/// A node's records at some time.
+type Backup = (u8, std::collections::BTreeMap<Vec<u8>, Vec<u8>>);
+
+fn take(net: &mut Net, step: Step, backups: &[Backup]) {
     match step {
         Step::Write(n, what) => write(net, n, &edit(what)),
         Step::Deliver(fate) => drop(net.step(fate)),

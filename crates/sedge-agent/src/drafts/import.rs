@@ -186,7 +186,7 @@ impl Core {
                     again: false,
                 };
                 if let (true, Some(release)) = (deploy, release) {
-                    let request = DeployRequest { model: release.to_string(), draft };
+                    let request = DeployRequest { model: release.to_string(), canaries: Vec::new(), draft };
                     (told.deployed, told.again) = self.deploy_command(request, &command).await?;
                 }
                 Some(told)

@@ -50,9 +50,7 @@ impl Core {
         let held = self.blobs.has(&inspection.blake3);
         let mut files = Vec::new();
         let added = match self.take_in(&request, names, &mut files).await {
-            Ok(()) => {
-                self.release_of(request, inspection, (id, version), files.clone(), probes, draft.as_ref()).await
-            }
+            Ok(()) => self.release_of(request, inspection, (id, version), files.clone(), probes, draft.as_ref()).await,
             Err(error) => Err(error),
         };
         if added.is_err() {

@@ -41,9 +41,8 @@ pub(super) async fn watch(
     let follower = Follower { lines: screen.is_json(), ..Follower::new(screen) };
     let (exit, last) = follow(client, &rollout, limit.unwrap_or(FOR_EVER), follower).await?;
     // The last line of JSON has said it.
-    match last.filter(|_| !screen.is_json()) {
-        Some(last) => screen.show(&last, rollout::text)?,
-        None => {}
+    if let Some(last) = last.filter(|_| !screen.is_json()) {
+        screen.show(&last, rollout::text)?;
     }
     Ok(exit)
 }

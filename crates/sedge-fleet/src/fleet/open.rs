@@ -91,10 +91,13 @@ impl std::fmt::Display for Name<'_> {
     }
 }
 
+/// A link's place in its chain, and what its record came to.
+type StoredLink = (u64, Result<Link, RecordError>);
+
 /// Records sorted by what they are, and those that are damaged.
 struct Sorted {
     mesh: MeshId,
-    documents: BTreeMap<DocId, Vec<(u64, Result<Link, RecordError>)>>,
+    documents: BTreeMap<DocId, Vec<StoredLink>>,
     objects: BTreeMap<ObjectId, (Object, usize)>,
     forks: Vec<(ObjectId, Vec<u8>)>,
     damage: Vec<Damage>,

@@ -143,8 +143,12 @@ impl Last {
         }
         let view = Arc::make_mut(&mut self.view);
         // An author's evidence adds up over epochs, and which report counts hangs on all of them.
-        let reporters: BTreeSet<NodeId> =
-            gone.iter().chain(&come).filter(|part| part.doc.kind == DocKind::Gate).map(|part| part.doc.author).collect();
+        let reporters: BTreeSet<NodeId> = gone
+            .iter()
+            .chain(&come)
+            .filter(|part| part.doc.kind == DocKind::Gate)
+            .map(|part| part.doc.author)
+            .collect();
         for Part { doc, reading, .. } in gone.into_iter().filter(|part| part.heard) {
             if let Says::Node(content) = &reading.says {
                 forget_node(view, doc.author, content);

@@ -181,7 +181,7 @@ fn a_rollout_that_lost_nodes_completes_by_those_that_are_still_its_own() {
     // None of its own is left that committed: not a success.
     let (mut fleet, rollout) = lost(&[0, 1], &[0]);
     fleet.sign(rollout, node(2), SlotState::Rejected);
-    assert_eq!(fleet.plan().rollouts[&rollout].state, RolloutState::Superseded);
+    assert_eq!(fleet.plan().rollouts[&rollout].state, Superseded);
 }
 
 #[test]
