@@ -241,6 +241,7 @@ impl Core {
             addresses: self.mesh.listen_addresses(),
             secret,
             expires,
+            relays: Vec::new(),
         };
         Ok(Invitation { ticket: ticket.to_string(), expires })
     }

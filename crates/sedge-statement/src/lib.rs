@@ -24,6 +24,7 @@ mod name;
 mod object;
 mod probe;
 mod profile;
+mod relay;
 mod report;
 mod selector;
 mod tensor;
@@ -53,6 +54,7 @@ pub use name::{
 pub use object::{Object, ObjectBody, ObjectError, ObjectKind};
 pub use probe::{Mismatch, Probe, ProbeError, Tolerance};
 pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
+pub use relay::{RelayAddress, RelayAddressError};
 pub use report::{GateReport, SlotReport, SlotState};
 pub use selector::{Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};

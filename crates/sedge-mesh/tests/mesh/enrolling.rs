@@ -57,6 +57,7 @@ fn enrol_at(node: &Node, root: &Arc<Root>, lasts: Duration) -> Ticket {
         addresses: node.mesh.listen_addresses(),
         secret,
         expires: now().plus(Duration::from_secs(3600)),
+        relays: Vec::new(),
     }
 }
 
@@ -161,6 +162,7 @@ async fn an_issuer_of_another_mesh_convinces_nobody() {
         addresses: node.mesh.listen_addresses(),
         secret: TicketSecret::from_bytes([5; 16]),
         expires: now().plus(Duration::from_secs(60)),
+        relays: Vec::new(),
     };
     let result = join(&key(2), &ticket, named("second")).await;
     assert!(matches!(result, Err(JoinError::Genesis(_))), "{result:?}");
