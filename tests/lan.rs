@@ -148,6 +148,58 @@ async fn a_node_on_two_networks_brings_nodes_together_that_know_only_it() -> Res
     Ok(())
 }
 
+/// Says on the local network, as fast as it can, that nodes are where they are not.
+const LIAR: &str = r#"
+import base64, os, socket, struct, sys
+service, victim = b"\x0f" + sys.argv[1].encode() + b"\x04_udp\x05local\x00", bytes.fromhex(sys.argv[2])
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.77.3.3"))
+for n in range(60000):
+    node = victim if n % 2 else os.urandom(32)
+    name = b"\x34" + base64.b32encode(node).rstrip(b"=").lower() + service
+    target = b"\x01x\x05local\x00"
+    packet = struct.pack("!6H", 0, 0x8400, 0, 1, 0, 1)
+    packet += name + struct.pack("!HHIH", 33, 1, 120, 6 + len(target)) + struct.pack("!3H", 0, 0, 1 + n % 60000) + target
+    packet += target + struct.pack("!HHIH", 1, 1, 120, 4) + bytes([10, 77, 3, 100 + n % 100])
+    sock.sendto(packet if n % 5 else os.urandom(200), ("224.0.0.251", 5353))
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_false_answers_parts_nobody_and_fills_no_memory() -> Result<()> {
+    let Some(mut networks) = Networks::new()? else { return Ok(()) };
+    let hub = networks.switch("hub")?;
+    let (host_a, host_b, host_c) = (networks.host("a")?, networks.host("b")?, networks.host("c")?);
+    for (host, at) in [(&host_a, "10.77.3.1/24"), (&host_b, "10.77.3.2/24"), (&host_c, "10.77.3.3/24")] {
+        networks.plug(host, &hub, "eth0", &[at])?;
+    }
+    let dir = tempfile::tempdir()?;
+    let mut a = Node::new(dir.path(), "alpha").within(&host_a);
+    let mut b = Node::new(dir.path(), "beta").within(&host_b);
+    a.init().await?;
+    a.run_agent(&[]).await?;
+    b.join(&a, &[]).await?;
+    b.run_agent(&[]).await?;
+    meet(&a, &b, "10.77.3.2").await?;
+    let (status, victim) = (a.status().await?, b.id().await?);
+    let service = format!("_sedge-{:.8}", text(&status, "/mesh/id")?);
+    let before = a.peak_memory()?;
+    // The victim is away meanwhile, so that every lie is about somebody who is looked for.
+    b.stop().await?;
+    ip(&["netns", "exec", &host_c, "python3", "-c", LIAR, &service, &victim])?;
+    let status = a.status().await?;
+    let peers = list(&status, "/peers")?;
+    ensure!(peers.len() == 1, "strangers were believed in: {peers:?}");
+    let believed = list(&peers[0], "/addresses")?;
+    let lies = believed.iter().filter(|at| at.as_str().is_some_and(|at| at.starts_with("10.77.3.1"))).count();
+    ensure!(believed.len() <= 16 && lies > 0, "of the flood came {believed:?}");
+    b.run_agent(&[]).await?;
+    meet(&a, &b, "10.77.3.2").await?;
+    let grown = a.peak_memory()?.saturating_sub(before) >> 20;
+    ensure!(grown < 32, "the agent grew by {grown} MiB");
+    println!("60000 false answers: {lies} lies believed for now, {grown} MiB of memory, the true one found again");
+    Ok(())
+}
+
 /// Waits until both are connected, and `a` reaches `b` at an address that begins so.
 async fn meet(a: &Node, b: &Node, at: &str) -> Result<()> {
     let (id_a, id_b) = (a.id().await?, b.id().await?);
