@@ -62,6 +62,11 @@ impl Places {
         self.0.iter().map(|place| (place.addr, place.seen, place.source.is_proof()))
     }
 
+    /// Whether a handshake succeeded at one of them, or the operator named it.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.0.first().is_some_and(|place| place.source.is_proof())
+    }
+
     pub(crate) fn first(&self) -> Option<SocketAddr> {
         self.0.first().map(|place| place.addr)
     }

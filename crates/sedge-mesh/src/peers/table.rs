@@ -273,9 +273,12 @@ impl Peers {
         ready.retain(|(_, peer)| peer.is_dialable(relayed) && peer.retry.at() <= now);
         // Each node prefers others, so that no few of them carry everybody; and whoever failed less often comes first.
         ready.sort_by_key(|(id, peer)| (!peer.configured, peer.retry.failures(), shuffled(0, &(me, id))));
+        // A newcomer holds nobody's certificate yet but its own: it trusts whoever let it in to be a member.
+        let stranded = members.iter().all(|id| *id == me);
         let mut errands = Vec::new();
         for (id, peer) in ready {
-            let sought = !peer.configured && free > 0 && members.contains(id);
+            let sought = members.contains(id) || (stranded && peer.places.is_proven());
+            let sought = sought && !peer.configured && free > 0;
             if peer.configured || sought {
                 free -= usize::from(sought);
                 peer.link = Link::Dialling;

@@ -64,7 +64,7 @@ fn strangers_are_not_dialled_unless_configured() {
     let mut table = peers();
     table.recall(seen(1, 1), now);
     table.add(at(2, 2), now, wall());
-    assert_eq!(dialled(&table.due(&BTreeSet::new(), now)), [node(2)]);
+    assert_eq!(dialled(&table.due(&BTreeSet::from([node(0), node(7)]), now)), [node(2)]);
 }
 
 #[test]
@@ -194,4 +194,13 @@ fn what_was_seen_is_told_with_its_age_and_kept_with_its_date() {
     table.entry(node(1), now).places.add(addr(2), Source::Multicast, wall());
     let hint = Sighting { proven: false, ..seen(1, 2) };
     assert_eq!(table.sightings(wall())[1], hint);
+}
+
+#[test]
+fn a_newcomer_that_knows_no_member_dials_whoever_let_it_in_and_nobody_it_only_heard_of() {
+    let now = Instant::now();
+    let mut table = peers();
+    table.recall(seen(1, 1), now);
+    table.recall(Sighting { proven: false, ..seen(2, 2) }, now);
+    assert_eq!(dialled(&table.due(&BTreeSet::from([node(0)]), now)), [node(1)]);
 }
