@@ -10,7 +10,7 @@ use sedge_blobs::{Admission, BlobStore, Limits, Options};
 use sedge_fleet::{Fleet, FleetView};
 use sedge_mesh::{Mesh, MeshConfig, PeerAddr, Protocols, StartError};
 use sedge_runtime::{Backends, ModelHost};
-use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, SlotName, Tensor, TextRequest};
+use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, RelayAddress, SlotName, Tensor, TextRequest};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -36,21 +36,39 @@ const PORT: &str = "port";
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     home: PathBuf,
-    listen: Option<SocketAddr>,
+    listen: Vec<SocketAddr>,
     peers: Vec<PeerAddr>,
+    relays: Vec<RelayAddress>,
+    nearby: bool,
     limits: Limits,
 }
 
 impl AgentConfig {
-    /// An agent on a home that `init` or `join` made. It listens everywhere, on the port of last time where that is free.
+    /// An agent on a home that `init` or `join` made. It listens everywhere, on the port of last time where that is free, looks
+    /// for members on the local network, and uses no relay but those of the ticket that it joined with.
     pub fn new(home: impl Into<PathBuf>) -> Self {
-        Self { home: home.into(), listen: None, peers: Vec::new(), limits: Limits::default() }
+        let (listen, peers, relays) = (Vec::new(), Vec::new(), Vec::new());
+        Self { home: home.into(), listen, peers, relays, nearby: true, limits: Limits::default() }
     }
 
-    /// Listens at this address.
+    /// Listens at this address, beside any other given so.
     #[must_use]
     pub fn listen(mut self, at: SocketAddr) -> Self {
-        self.listen = Some(at);
+        self.listen.push(at);
+        self
+    }
+
+    /// Reaches peers that have no direct way to this node through a relay of the operator's.
+    #[must_use]
+    pub fn relay(mut self, relay: RelayAddress) -> Self {
+        self.relays.push(relay);
+        self
+    }
+
+    /// Looks for members on the local network by multicast and lets them find this node, which is the default; or does not.
+    #[must_use]
+    pub fn nearby(mut self, nearby: bool) -> Self {
+        self.nearby = nearby;
         self
     }
 
@@ -262,24 +280,26 @@ async fn start_mesh(
     blobs: &BlobStore,
     gate: &Arc<Gate>,
 ) -> Result<Mesh, ApiError> {
-    let known = peers::known(&home.store)?;
-    let peers: Vec<PeerAddr> = config.peers.iter().copied().chain(known).collect();
+    let known = peers::known(&home.store, now())?;
+    let relays = if config.relays.is_empty() { peers::relays(&home.store)? } else { config.relays.clone() };
     let last: Option<[u8; 2]> = home.store.meta(PORT)?.and_then(|bytes| bytes.try_into().ok());
     let port = last.map_or(0, u16::from_le_bytes);
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let listen = config.listen.unwrap_or_else(|| free_or_any(any(port)));
-    let mesh_config = MeshConfig::new(home.key.clone(), genesis).listen(listen).peers(peers);
+    let mut mesh_config = MeshConfig::new(home.key.clone(), genesis).peers(config.peers.iter().copied());
+    mesh_config = mesh_config.sightings(known).relays(relays).nearby(config.nearby);
+    let listen = if config.listen.is_empty() { vec![free_or_any(any(port))] } else { config.listen.clone() };
+    for at in listen {
+        mesh_config = mesh_config.listen(at);
+    }
     let mut protocols = Protocols::new();
     let admission: Arc<dyn Admission> = Arc::clone(gate) as _;
     protocols.insert(sedge_blobs::ALPN.to_vec(), Box::new(blobs.protocol_handler(admission)));
     let storage = Arc::clone(&home.store);
     let mesh = Mesh::start(mesh_config, fleet, storage, protocols).await.map_err(|error| match error {
-        StartError::Listen(_) => {
-            ApiError::failed(format!("{listen}: {error}"), "Give another address with --listen, or stop what uses it.")
-        }
+        StartError::Listen(_) => ApiError::failed(error, "Give another address with --listen, or stop what uses it."),
         _ => ApiError::failed(error, "See the agent's log."),
     })?;
-    if let Some(port) = mesh.listen_addresses().first().map(SocketAddr::port) {
+    if let Some(port) = mesh.endpoint().bound_sockets().first().map(SocketAddr::port) {
         home.store.set_meta(&[(PORT, &port.to_le_bytes())])?;
     }
     Ok(mesh)
@@ -311,7 +331,7 @@ async fn keep_peers(core: Arc<Core>) {
 }
 
 fn keep_known_peers(core: &Core) {
-    if let Err(error) = peers::remember(&core.store, core.mesh.known_peers()) {
+    if let Err(error) = peers::remember(&core.store, core.mesh.sightings()) {
         tracing::warn!(%error, "addresses of peers could not be kept");
     }
 }

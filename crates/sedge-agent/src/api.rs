@@ -515,6 +515,10 @@ pub struct StatusPeer {
     pub connected: bool,
     /// How long ago anything came from it; absent if never since the start.
     pub last_seen_ms: Option<u64>,
+    /// How it is connected, where it is: `direct IP:PORT` or `relay URL`.
+    pub path: Option<String>,
+    /// Where it worked or is said to be, the best first.
+    pub addresses: Vec<std::net::SocketAddr>,
 }
 
 /// How far replication is.

@@ -2,12 +2,12 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `format`, and the mesh's genesis and this node's certificate |
+//! | `meta` | name | `format`, and the mesh's genesis, the last port, the relays joined through |
 //! | `fleet` | as `sedge-fleet` says | documents, heads, objects |
 //! | `journals` | slot | the slot machine's journal |
 //! | `floors` | slot | the lowest generation that the slot may go to |
 //! | `tickets` | digest of the secret | what the ticket gives and how often still |
-//! | `peers` | node id | addresses last heard |
+//! | `peers` | node id | its addresses, each with when it was seen there (`peers.rs`) |
 //! | `drafts` | `MODEL:VERSION` | a model without a file, as `drafts/record.rs` says |
 //! | `commands` | command id | an update command that was imported and deployed, as there |
 //! | `releases` | release id | the release, canonical: what a slot follows survives its author's document |

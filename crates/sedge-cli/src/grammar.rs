@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use sedge_agent::PeerAddress;
-use sedge_statement::{ByteSize, SlotName};
+use sedge_statement::{ByteSize, RelayAddress, SlotName};
 
 use crate::words;
 pub(crate) use chat::ChatArgs;
@@ -140,12 +140,20 @@ pub(crate) enum AgentCommand {
 /// `sedge agent run`
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Where to listen, UDP; port 0 takes a free one
+    /// Where to listen, UDP; port 0 takes a free one. May be given several times; by default on every address
     #[arg(long, value_name = "IP:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Vec<SocketAddr>,
     /// A node to connect to; may be given several times
     #[arg(long, value_name = "[ID@]IP:PORT")]
     pub(crate) peer: Vec<PeerAddress>,
+    /// A relay of yours, for nodes that cannot reach each other directly: http://HOST:PORT, or https:// for one whose
+    /// certificate this machine trusts. An IP address as the host spares asking a name server. May be given several times; by
+    /// default the relays of the ticket that this node joined with, and no other relay ever
+    #[arg(long, value_name = "URL")]
+    pub(crate) relay: Vec<RelayAddress>,
+    /// Neither look for members on the local network by multicast, nor be found there
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
     /// The most to send, a second
     #[arg(long, value_name = "RATE", value_parser = words::rate)]
     pub(crate) upload_limit: Option<ByteSize>,

@@ -26,6 +26,7 @@ mod name;
 mod object;
 mod probe;
 mod profile;
+mod relay;
 mod report;
 mod selector;
 mod tensor;
@@ -57,6 +58,7 @@ pub use name::{
 pub use object::{Object, ObjectBody, ObjectError, ObjectKind};
 pub use probe::{Asked, Mismatch, Probe, ProbeError, TensorTrial, TextTrial, Tolerance};
 pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
+pub use relay::{RelayAddress, RelayAddressError};
 pub use report::{GateReport, SlotReport, SlotState};
 pub use selector::{NodeNames, Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};

@@ -201,7 +201,12 @@ fn ticket() -> Ticket {
         addresses: vec!["127.0.0.1:4711".parse().unwrap(), "[::1]:4711".parse().unwrap()],
         secret: TicketSecret::from_bytes([4; 16]),
         expires: Timestamp::from_millis(1_790_003_600_000),
+        relays: Vec::new(),
     }
+}
+
+fn ticket_by_relay() -> Ticket {
+    Ticket { relays: vec!["http://10.0.0.1:3340".parse().unwrap()], ..ticket() }
 }
 
 fn book() -> String {
@@ -227,6 +232,7 @@ fn book() -> String {
     line("signed-head", hex(codec::encode(&head())));
     line("profile", hex(codec::encode(&profile())));
     line("ticket", ticket().to_string());
+    line("ticket-by-relay", ticket_by_relay().to_string());
     line("sha256-of-abc", Sha256::of(b"abc").to_string());
     line("blake3-of-abc", Blake3::of(b"abc").to_string());
     book
@@ -251,6 +257,7 @@ fn what_was_encoded_reads_back_equal() {
     assert_eq!(Release::from_bytes(&language_model().to_bytes()).unwrap(), language_model());
     assert_eq!(Control::from_bytes(&control().to_bytes()).unwrap(), control());
     assert_eq!(ticket().to_string().parse::<Ticket>().unwrap(), ticket());
+    assert_eq!(ticket_by_relay().to_string().parse::<Ticket>().unwrap(), ticket_by_relay());
     let bytes = codec::encode(&head());
     let read: SignedHead = codec::decode(&bytes, 1024).unwrap();
     read.verify(MeshId::from_bytes([8; 32])).unwrap();

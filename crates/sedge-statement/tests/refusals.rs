@@ -94,6 +94,7 @@ fn a_ticket_with_a_changed_character_is_damaged_not_redeemed() {
         addresses: vec![],
         secret: TicketSecret::from_bytes([4; 16]),
         expires: Timestamp::from_millis(1),
+        relays: Vec::new(),
     };
     let text = ticket.to_string();
     for at in 5..text.len() {
