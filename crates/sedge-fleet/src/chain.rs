@@ -3,12 +3,15 @@
 mod adopt;
 mod draft;
 
+use std::sync::{Arc, OnceLock};
+
 use automerge::Automerge;
 use sedge_statement::{ChangeHash, DocId, SignedHead};
 
 use crate::fork::Side;
 use crate::precheck::Shape;
 use crate::segment::{self, MAX_SEGMENT_BYTES, Segment};
+use crate::view::Reading;
 
 pub use adopt::AdoptError;
 pub(crate) use draft::{DraftError, put_handover};
@@ -62,8 +65,11 @@ pub(crate) struct Chain {
     bytes: usize,
     cut: Option<u64>,
     handover: Option<Handover>,
-    shape: Shape,
+    /// The state that the next link is checked against; none until the links held are looked at for it.
+    shape: Option<Shape>,
     doc: Automerge,
+    /// What the document says, once somebody has asked.
+    reading: OnceLock<Arc<Reading>>,
 }
 
 impl Chain {
@@ -72,7 +78,7 @@ impl Chain {
         let actor = segment::actor(&id);
         let mut doc = Automerge::new();
         doc.set_actor(automerge::ActorId::from(actor));
-        Self { id, actor, links: Vec::new(), bytes: 0, cut, handover: None, shape: Shape::default(), doc }
+        Self { id, actor, links: Vec::new(), bytes: 0, cut, handover: None, shape: None, doc, reading: OnceLock::new() }
     }
 
     pub(crate) fn id(&self) -> &DocId {
@@ -116,6 +122,11 @@ impl Chain {
     /// The document.
     pub(crate) fn doc(&self) -> &Automerge {
         &self.doc
+    }
+
+    /// What the document says.
+    pub(crate) fn reading(&self) -> &Arc<Reading> {
+        self.reading.get_or_init(|| Arc::new(Reading::of(&self.id, &self.doc)))
     }
 
     /// What this epoch says of the one before.

@@ -1,6 +1,7 @@
 //! Every document a node holds: which epochs there are, which one counts, and where forks cut them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sedge_statement::{DocId, DocKind, MeshId, NodeId, ObjectId, Scope};
 
@@ -8,6 +9,7 @@ use crate::chain::{AdoptError, Chain, Relation};
 use crate::fork::{Evidence, Side};
 use crate::record::{self, Write};
 use crate::segment::Segment;
+use crate::view::Reading;
 
 /// The most epochs held of an author's `authority` documents; the others are replaced by the next.
 const MAX_AUTHORITY_EPOCHS: usize = 1024;
@@ -139,13 +141,14 @@ impl Documents {
     }
 
     /// The documents that the fold reads: the current epoch of each, and the earlier ones of authorities.
-    pub(crate) fn readable(&self) -> Vec<(&DocId, &automerge::Automerge)> {
+    pub(crate) fn readable(&self) -> Vec<(&DocId, Arc<Reading>)> {
         let counts = |doc: &DocId| match self.current(doc.author, doc.kind) {
             Some(current) if doc.kind == DocKind::Authority => doc.epoch <= current.epoch,
             Some(current) => doc == current,
             None => false,
         };
-        self.chains().filter(|(doc, _)| counts(doc)).map(|(doc, chain)| (doc, chain.doc())).collect()
+        let counting = self.chains().filter(|(doc, _)| counts(doc));
+        counting.map(|(doc, chain)| (doc, Arc::clone(chain.reading()))).collect()
     }
 
     /// Whether the document is an epoch that a complete later one has replaced.
@@ -190,8 +193,7 @@ impl Documents {
     }
 
     fn extend(&mut self, id: &DocId, segment: Segment, skip: usize) -> Offered {
-        let author_bytes: usize =
-            self.chains.iter().filter(|(doc, _)| doc.author == id.author).map(|(_, chain)| chain.bytes()).sum();
+        let author_bytes = self.bytes_of(id.author);
         let chain = self.chains.get_mut(id).expect("the caller made sure of it");
         let fresh: usize = segment.links[skip..].iter().map(|(_, raw)| raw.len()).sum();
         if author_bytes + fresh > MAX_AUTHOR_BYTES {
@@ -264,6 +266,13 @@ impl Documents {
             }
         }
         writes
+    }
+
+    /// Bytes of links held of an author, all documents together.
+    fn bytes_of(&self, author: NodeId) -> usize {
+        // Ids order by author first, and no id is less than that of its first kind's first epoch.
+        let from = doc_id(author, DocKind::Authority, 0);
+        self.chains.range(from..).take_while(|(doc, _)| doc.author == author).map(|(_, chain)| chain.bytes()).sum()
     }
 
     fn has_room(&self, doc: &DocId) -> bool {

@@ -9,6 +9,7 @@ mod digest;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod fold;
+mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,8 @@ use sedge_statement::{
 
 use crate::Finding;
 
-pub(crate) use fold::{FoldInput, fold};
+pub(crate) use fold::{Fold, FoldInput};
+pub(crate) use reading::Reading;
 
 /// A release and who published it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -388,24 +388,3 @@ fn a_certificate_that_nobody_gave_the_right_to_issue_is_not_kept() {
     let found = findings(&mut node, FindingKind::BadCertificate);
     assert_eq!((found.len(), found[0].about), (1, id(9)));
 }
-
-#[test]
-fn a_damaged_record_is_named_when_opening() {
-    let mut node = Node::member(1);
-    node.write(DocKind::Node, START, &[artifact(1)]);
-    node.write(DocKind::Node, START, &[artifact(2)]);
-    let (genesis, mesh) = support::genesis();
-    for damaged in node.store.keys() {
-        for at in [0usize, 40, 120] {
-            let mut records = node.store.clone();
-            let value = records.get_mut(damaged).unwrap();
-            let at = value.len().saturating_sub(1).min(at);
-            value[at] ^= 0xff;
-            let error =
-                sedge_fleet::Fleet::open(&genesis, mesh, id(1), records).map(|_| ()).expect_err("it is damaged");
-            let sedge_fleet::OpenError::Record { key, .. } = &error else { panic!("{error}") };
-            let same_document = key[0] == b'l' && damaged[0] == b'l';
-            assert!(key == damaged || same_document, "{error}");
-        }
-    }
-}

@@ -6,7 +6,7 @@ use automerge::{Automerge, Change, ReadDoc, ScalarValue, Value};
 use sedge_statement::ChangeHash;
 
 use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_LINKS};
-use crate::precheck::{self, Expected, Refusal};
+use crate::precheck::{self, Expected, Refusal, Shape};
 use crate::segment::Segment;
 
 /// Why links that the author signed are not adopted. The author's fault, and the sender's too, since no honest node holds them.
@@ -89,21 +89,38 @@ impl Chain {
     /// Moves document, shape and handover past the links; after an error they are unusable.
     fn advance(&mut self, links: &[Link]) -> Result<(), AdoptError> {
         let held = self.held();
-        check_links(links, held, self.hash_at(held), &self.actor, &mut self.shape)?;
+        let mut shape = match self.shape.take() {
+            Some(shape) => shape,
+            None => self.shape().map_err(refused)?,
+        };
+        check_links(links, held, self.hash_at(held), &self.actor, &mut shape).map_err(refused)?;
+        self.shape = Some(shape);
         let doc = std::mem::replace(&mut self.doc, Automerge::new());
         self.doc = try_links(doc, held, links)?;
+        self.reading.take();
         if self.handover.is_none() && self.id.epoch > 0 && !links.is_empty() {
             self.handover = Some(read_handover(&self.doc)?);
         }
         Ok(())
     }
 
+    /// The state that the next link is checked against, from what every link held says.
+    pub(super) fn shape(&self) -> Result<Shape, (u64, Refusal)> {
+        if let Some(shape) = &self.shape {
+            return Ok(shape.clone());
+        }
+        let mut shape = Shape::default();
+        let counting = usize::try_from(self.len()).unwrap_or(usize::MAX);
+        check_links(&self.links[..counting], 0, None, &self.actor, &mut shape)?;
+        Ok(shape)
+    }
+
     fn rebuild(&mut self) -> Result<(), AdoptError> {
         let empty = Self::new(self.id.clone(), self.cut);
-        (self.shape, self.handover) = (empty.shape, None);
+        (self.shape, self.handover) = (None, None);
         let counting = usize::try_from(self.len()).unwrap_or(usize::MAX);
-        check_links(&self.links[..counting], 0, None, &self.actor, &mut self.shape)?;
         self.doc = apply_links(empty.doc, &self.links[..counting]).ok_or(AdoptError::DoesNotApply)?;
+        self.reading.take();
         if self.id.epoch > 0 && counting > 0 {
             self.handover = Some(read_handover(&self.doc)?);
         }
@@ -111,16 +128,21 @@ impl Chain {
     }
 }
 
+fn refused((seq, refusal): (u64, Refusal)) -> AdoptError {
+    AdoptError::Link { seq, refusal }
+}
+
+/// Checks links that follow `held` ones; answers which is refused, and why.
 fn check_links(
     links: &[Link],
     held: u64,
     mut previous: Option<ChangeHash>,
     actor: &[u8],
-    shape: &mut precheck::Shape,
-) -> Result<(), AdoptError> {
+    shape: &mut Shape,
+) -> Result<(), (u64, Refusal)> {
     for (seq, link) in (held + 1..).zip(links) {
-        let place = precheck::check(&link.raw, Expected { actor, seq, previous }, shape)
-            .map_err(|refusal| AdoptError::Link { seq, refusal })?;
+        let place =
+            precheck::check(&link.raw, Expected { actor, seq, previous }, shape).map_err(|refusal| (seq, refusal))?;
         previous = Some(place.hash);
     }
     Ok(())
@@ -129,17 +151,20 @@ fn check_links(
 /// Applies links, and proves that the document survives being stored.
 ///
 /// A stored document keeps operations, not changes; loading makes the changes again from the operations and compares hashes. So the new changes
-/// are made again here, by the same code, and must be the bytes that came. Storing and loading the whole document as well, which costs
-/// as much as all its links, is left to every [`RELOAD_EVERY`]th link and to the first.
+/// are made again here, by the same code, and must be the bytes that came. At every [`RELOAD_EVERY`]th link and at the first the whole
+/// document is stored and loaded instead, which costs as much as all its links and says more: the head that comes out of it is a hash over
+/// every change made again.
 fn try_links(doc: Automerge, held: u64, links: &[Link]) -> Result<Automerge, AdoptError> {
     let Some(last) = links.last() else { return Ok(doc) };
     let before = doc.get_heads();
     let doc = apply_links(doc, links).ok_or(AdoptError::DoesNotApply)?;
     let reload = held == 0 || held / RELOAD_EVERY != (held + links.len() as u64) / RELOAD_EVERY;
     let proof = catch_unwind(AssertUnwindSafe(|| {
+        if reload {
+            return reloads(&doc, last.hash);
+        }
         let again = doc.get_changes(&before);
-        let same = again.len() == links.len() && again.iter().zip(links).all(|(a, link)| a.raw_bytes() == link.raw);
-        same && (!reload || reloads(&doc, last.hash))
+        again.len() == links.len() && again.iter().zip(links).all(|(again, link)| again.raw_bytes() == link.raw)
     }));
     if proof.unwrap_or(false) { Ok(doc) } else { Err(AdoptError::DoesNotReload) }
 }

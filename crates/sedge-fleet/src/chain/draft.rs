@@ -35,7 +35,8 @@ impl Chain {
         };
         let raw = scratch.get_last_local_change().expect("a change was just committed").raw_bytes().to_vec();
         let expected = Expected { actor: &self.actor, seq: self.len() + 1, previous: self.head() };
-        precheck::check(&raw, expected, &mut self.shape.clone())?;
+        let mut shape = self.shape().map_err(|(_, refusal)| refusal)?;
+        precheck::check(&raw, expected, &mut shape)?;
         Ok(Some(raw))
     }
 }

@@ -3,7 +3,7 @@
 use automerge::AutomergeError;
 use sedge_statement::{DocId, DocKind, SecretKey, SignedHead, Timestamp};
 
-use super::{Effect, Fleet, send};
+use super::{Effect, Fleet, send_all};
 use crate::chain::{Chain, DraftError, Handover, MAX_CHAIN_BYTES, MAX_LINKS, put_handover};
 use crate::documents::{Offered, doc_id};
 use crate::frame::Cause;
@@ -94,7 +94,7 @@ impl Fleet {
             // Every draft passed the checks of this very chain, so only the quota can be in the way; what was adopted before stays.
             let Offered::Adopted(more) = self.documents.offer(segment) else { break };
             writes.extend(more);
-            self.others(None).into_iter().for_each(|peer| send(peer, &frame, &mut sends));
+            send_all(self.others(None), &frame, &mut sends);
         }
         if changes && writes.is_empty() {
             return Err(WriteError::OverQuota);

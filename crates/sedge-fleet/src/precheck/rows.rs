@@ -5,10 +5,10 @@ use super::reader::Reader;
 use super::{MAX_OPERATIONS, Refusal, encode};
 
 /// What an operation is about inside its object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key<'a> {
     /// A map's key.
-    Name(String),
+    Name(&'a str),
     /// Before the first element; only an insertion may say so.
     Head,
     /// The element that this operation inserted.
@@ -35,17 +35,17 @@ pub(super) enum Value {
 
 /// One operation. Ids are counters alone, since a document has one actor.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct Row<'a> {
     /// The object: zero is the root.
     pub(super) object: u64,
-    pub(super) key: Key,
+    pub(super) key: Key<'a>,
     pub(super) insert: bool,
     pub(super) action: Action,
     pub(super) replaces: Option<u64>,
 }
 
 /// Decodes the columns into operations.
-pub(super) fn rows(columns: &Columns<'_>) -> Result<Vec<Row>, Refusal> {
+pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
     let actions = required(unsigned(columns.action, MAX_OPERATIONS)?, "actions")?;
     let n = actions.len();
     if n == 0 {
@@ -93,9 +93,9 @@ fn object(actor: Option<u64>, counter: Option<u64>) -> Result<u64, Refusal> {
     }
 }
 
-fn key(actor: Option<u64>, counter: Option<i64>, name: Option<&str>) -> Result<Key, Refusal> {
+fn key(actor: Option<u64>, counter: Option<i64>, name: Option<&str>) -> Result<Key<'_>, Refusal> {
     match (actor, counter, name) {
-        (None, None, Some(name)) if !name.is_empty() => Ok(Key::Name(name.to_owned())),
+        (None, None, Some(name)) if !name.is_empty() => Ok(Key::Name(name)),
         (None, Some(0), None) => Ok(Key::Head),
         (Some(0), Some(counter), None) if counter > 0 => Ok(Key::Element(counter.unsigned_abs())),
         _ => Err(Refusal::Invalid("key")),

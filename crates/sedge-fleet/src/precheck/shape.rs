@@ -33,7 +33,7 @@ impl Shape {
     }
 
     /// Checks an operation and takes it into account.
-    pub(super) fn apply(&mut self, row: &Row) -> Result<(), Refusal> {
+    pub(super) fn apply(&mut self, row: &Row<'_>) -> Result<(), Refusal> {
         let id = self.next_op();
         let (kind, depth) = match row.object {
             0 => (Kind::Map, 0),
@@ -43,9 +43,9 @@ impl Shape {
             (Kind::Text, Action::Set(Value::Text) | Action::Delete) | (Kind::Map | Kind::List, _) => {}
             (Kind::Text, _) => return Err(Refusal::Unsupported),
         }
-        match (&row.key, row.insert) {
+        match (row.key, row.insert) {
             (Key::Name(name), false) if kind == Kind::Map => self.set_name(row, name, id)?,
-            (Key::Element(element), false) if kind != Kind::Map => self.set_element(row, *element, id)?,
+            (Key::Element(element), false) if kind != Kind::Map => self.set_element(row, element, id)?,
             (Key::Head | Key::Element(_), true) if kind != Kind::Map => self.insert(row, id)?,
             _ => return Err(Refusal::Invalid("key")),
         }
@@ -65,7 +65,7 @@ impl Shape {
         Ok(())
     }
 
-    fn set_name(&mut self, row: &Row, name: &str, id: u64) -> Result<(), Refusal> {
+    fn set_name(&mut self, row: &Row<'_>, name: &str, id: u64) -> Result<(), Refusal> {
         let names = self.names.entry(row.object).or_default();
         if names.get(name).copied() != row.replaces {
             return Err(Refusal::Predecessor);
@@ -78,7 +78,7 @@ impl Shape {
         Ok(())
     }
 
-    fn set_element(&mut self, row: &Row, element: u64, id: u64) -> Result<(), Refusal> {
+    fn set_element(&mut self, row: &Row<'_>, element: u64, id: u64) -> Result<(), Refusal> {
         let elements = self.elements.entry(row.object).or_default();
         let current = elements.get_mut(&element).ok_or(Refusal::UnknownElement)?;
         // A deleted element has no index any more, so nobody honest can address it.
@@ -89,7 +89,7 @@ impl Shape {
         Ok(())
     }
 
-    fn insert(&mut self, row: &Row, id: u64) -> Result<(), Refusal> {
+    fn insert(&mut self, row: &Row<'_>, id: u64) -> Result<(), Refusal> {
         let elements = self.elements.entry(row.object).or_default();
         if let Key::Element(after) = row.key
             && !elements.contains_key(&after)

@@ -55,7 +55,7 @@ impl Defects {
 }
 
 /// What an `authority` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AuthorityContent {
     pub(crate) releases: Vec<(ReleaseId, Release)>,
     pub(crate) deployments: Vec<(RolloutId, Deployment)>,
@@ -63,7 +63,7 @@ pub(crate) struct AuthorityContent {
 }
 
 /// What a `node` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct NodeContent {
     pub(crate) profile: Option<Profile>,
     pub(crate) slots: Vec<SlotReport>,
@@ -71,7 +71,7 @@ pub(crate) struct NodeContent {
 }
 
 /// What a `gate` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct GateContent {
     pub(crate) reports: Vec<GateReport>,
 }

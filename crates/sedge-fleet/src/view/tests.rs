@@ -1,5 +1,6 @@
 //! The fold takes in what its authors may say, in any order, and says why it leaves out the rest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::{Automerge, AutomergeError};
@@ -10,7 +11,7 @@ use sedge_statement::{
 };
 
 use super::fixtures::{deployment, profile, release};
-use super::{ControlState, FleetView, FoldInput, fold};
+use super::{ControlState, FleetView, Fold, FoldInput, Reading};
 use crate::membership::fixtures::{ROOT, at, certificate, genesis, id, members};
 use crate::schema::{self, Edit};
 use crate::{Finding, FindingKind};
@@ -38,8 +39,10 @@ fn says(author: u8, edits: &[Edit]) -> (DocId, Automerge) {
 fn view_of(roster: &[(u8, Certificate)], documents: &[(DocId, Automerge)]) -> FleetView {
     let (genesis, mesh) = genesis();
     let membership = members(roster);
-    let documents = documents.iter().map(|(id, doc)| (id, doc)).collect();
-    fold(FoldInput { mesh, genesis: &genesis, membership: &membership, documents, findings: vec![], now: at(3000) })
+    let documents = documents.iter().map(|(id, doc)| (id, Arc::new(Reading::of(id, doc)))).collect();
+    let input =
+        FoldInput { mesh, genesis: &genesis, membership: &membership, documents, findings: vec![], now: at(3000) };
+    FleetView::clone(&Fold::default().view(input))
 }
 
 fn kinds(view: &FleetView) -> Vec<(FindingKind, sedge_statement::NodeId)> {
