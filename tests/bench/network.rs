@@ -10,6 +10,7 @@
 //! provides weights, as nginx does. Everything is timed by the wall: a quiet moment is waited for, for half a minute or
 //! `SEDGE_BENCH_PATIENCE` seconds, and how busy the processors were is said beside each measurement.
 
+#[expect(dead_code, unused_imports, reason = "its clock is for what one thread does")]
 mod support;
 
 #[path = "network/agents.rs"]
@@ -46,7 +47,7 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
-    let mut report = Report::new("network");
+    let mut report = Report::new("network", "by the wall, over a machine shared with others");
     if wanted("agents") {
         agents::measure(&mut report).await;
     }

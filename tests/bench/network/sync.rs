@@ -13,7 +13,7 @@ use crate::bare::Bare;
 use crate::child::figures;
 use crate::host::{median, quiet, resident, worst};
 use crate::roster::{Roster, deployment, id, release};
-use crate::support::{Direction, Line, Report};
+use crate::support::{Line, Report};
 
 /// How many rings the neighbours are taken from, each through every node in another order: two neighbours a ring, so up to
 /// eight each, which is how many a node looks for by itself.
@@ -90,7 +90,7 @@ pub(crate) async fn measure(report: &mut Report, size: &Size) {
         sync.idle,
         sync.times.iter().map(|time| format!("{time:.0}")).collect::<Vec<_>>().join(", "),
     );
-    let promise = Some((Direction::AtMost, size.promise));
+    let promise = Some(0.0..=size.promise);
     let (knows, slowest) = (median(&sync.times), worst(&sync.times));
     let times = (size.anchor, bare.round_trips);
     report.add(Line { what: size.knows, measured: knows, unit: "ms", promise, anchor: times });
