@@ -10,8 +10,13 @@
 //! provides weights, as nginx does. Everything is timed by the wall: a quiet moment is waited for, for half a minute or
 //! `SEDGE_BENCH_PATIENCE` seconds, and how busy the processors were is said beside each measurement.
 
-#[expect(dead_code, unused_imports, reason = "its clock is for what one thread does")]
-mod support;
+/// What `support.rs` lists, but its clock: that is for what one thread does.
+mod support {
+    mod baseline;
+    mod report;
+
+    pub(crate) use report::{Line, Report};
+}
 
 #[path = "network/agents.rs"]
 mod agents;

@@ -1,4 +1,4 @@
-//! The anchor: one file over TLS from nginx with `curl`, and `sha256sum` of what came.
+//! The anchor: one file over TLS from nginx with `curl`, `sha256sum` of what came, and `sync` of it.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -53,13 +53,15 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// Downloads and hashes, and says how long both took.
-    pub(crate) async fn fetch(&self, target: &Path) -> (Duration, Duration) {
+    /// Downloads and hashes, then writes it out to the disk; says how long it took up to the end of each.
+    pub(crate) async fn fetch(&self, target: &Path) -> [Duration; 3] {
         let began = Instant::now();
         assert!(run(Command::new("curl").args(["-sfk", "-o"]).arg(target).arg(&self.url)).await, "curl failed");
         let came = began.elapsed();
         assert!(run(Command::new("sha256sum").arg(target)).await, "sha256sum failed");
-        (came, began.elapsed())
+        let proven = began.elapsed();
+        assert!(run(Command::new("sync").arg(target)).await, "sync failed");
+        [came, proven, began.elapsed()]
     }
 }
 

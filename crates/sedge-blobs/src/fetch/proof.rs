@@ -19,7 +19,7 @@ use crate::blocking::blocking;
 
 /// How much is synced, read back and hashed at once: large enough that a disk writes it in one go, small enough that little is left
 /// to do after the last byte came.
-const STEP: u64 = 16 << 20;
+const STEP: u64 = 64 << 20;
 /// How much is read at once: it stays in the processor's cache.
 const BUFFER: usize = 1 << 20;
 
