@@ -10,13 +10,11 @@
 //! provides weights, as nginx does. Everything is timed by the wall: a quiet moment is waited for, for half a minute or
 //! `SEDGE_BENCH_PATIENCE` seconds, and how busy the processors were is said beside each measurement.
 
-/// What `support.rs` lists, but its clock: that is for what one thread does.
-mod support {
-    mod baseline;
-    mod report;
-
-    pub(crate) use report::{Line, Report};
-}
+// What `support.rs` lists but its clock, which is for what one thread does.
+#[path = "support/baseline.rs"]
+mod baseline;
+#[path = "support/report.rs"]
+mod report;
 
 #[path = "network/agents.rs"]
 mod agents;
@@ -39,7 +37,7 @@ mod sync;
 
 use std::process::ExitCode;
 
-use support::Report;
+use report::Report;
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> ExitCode {

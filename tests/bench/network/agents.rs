@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 use crate::bare::Bare;
 use crate::child::figures;
 use crate::host::{median, quiet, worst};
+use crate::report::{Line, Report};
 use crate::roster::loopback;
-use crate::support::{Line, Report};
 
 const AGENTS: usize = 24;
 /// How many of those before it each agent is told of, beside whoever let it in.

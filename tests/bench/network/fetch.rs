@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::host::{median, quiet};
 use crate::nginx::Nginx;
 use crate::provider::{IrohAsker, SedgeAsker};
-use crate::support::{Line, Report};
+use crate::report::{Line, Report};
 
 const ROUNDS: usize = 5;
 const CHUNK: usize = 1 << 20;

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use crate::bare::Bare;
 use crate::child::figures;
 use crate::host::{median, quiet, resident, worst};
+use crate::report::{Line, Report};
 use crate::roster::{Roster, deployment, id, release};
-use crate::support::{Line, Report};
 
 /// How many rings the neighbours are taken from, each through every node in another order: two neighbours a ring, so up to
 /// eight each, which is how many a node looks for by itself.
