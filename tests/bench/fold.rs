@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let milliseconds = |spent: Duration| spent.as_secs_f64() * 1000.0;
     let loading = milliseconds(median(|| timed(|| load(&saved)).1));
 
-    let mut report = Report::new("fold");
+    let mut report = Report::new("fold", "processor time of one thread, median of five");
     let read = milliseconds(median(|| timed(|| records(&path).len()).1));
     let folded = milliseconds(median(|| timed(|| view(&path)).1));
     report.add(Line {

@@ -29,7 +29,7 @@ const TOGETHER: usize = 20;
 
 fn main() -> ExitCode {
     let authors: Vec<Vec<StoredLink>> = (1..=AUTHORS).map(links).collect();
-    let mut report = Report::new("links");
+    let mut report = Report::new("links", "processor time of one thread, median of five");
     // Round by round, as they would come: no author's next link right after its last.
     let singly: Vec<&[StoredLink]> = (0..SINGLY).flat_map(|i| authors.iter().map(move |links| &links[i..=i])).collect();
     let together: Vec<&[StoredLink]> = (0..LINKS as usize / TOGETHER)

@@ -257,8 +257,9 @@ impl Sessions {
         };
         let writing = async {
             while let Some((frame, _permit)) = queue.recv().await {
+                let bytes = size_of::<u32>() + frame.len();
                 match timeout(WRITE_DEADLINE, write_frame(&mut send, frame)).await {
-                    Ok(Ok(())) => {}
+                    Ok(Ok(())) => self.tally.bytes_sent.add(bytes as u64),
                     Ok(Err(_)) => return Ending::Over,
                     Err(_) => return Ending::TooSlow,
                 }

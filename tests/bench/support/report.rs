@@ -42,13 +42,14 @@ impl Line {
 #[derive(Debug)]
 pub(crate) struct Report {
     bench: &'static str,
+    how: &'static str,
     lines: Vec<Line>,
 }
 
 impl Report {
-    /// An empty report of the bench of this name.
-    pub(crate) fn new(bench: &'static str) -> Self {
-        Self { bench, lines: Vec::new() }
+    /// An empty report of the bench of this name; `how` it measures is said above the table.
+    pub(crate) fn new(bench: &'static str, how: &'static str) -> Self {
+        Self { bench, how, lines: Vec::new() }
     }
 
     /// Adds a line.
@@ -59,7 +60,7 @@ impl Report {
     /// Prints the table, appends it to the results, and says whether every promise is kept.
     pub(crate) fn finish(self) -> ExitCode {
         let mut baseline = Baseline::read();
-        println!("{}: processor time of one thread, median of five\n", self.bench);
+        println!("{}: {}\n", self.bench, self.how);
         let mut rows =
             vec![["what", "measured", "promise", "anchor", "ratio", "since the baseline"].map(str::to_owned)];
         for line in &self.lines {
