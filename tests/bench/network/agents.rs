@@ -74,12 +74,12 @@ async fn start(dir: &Path) -> Vec<Agent> {
         cell: CellPath::root(),
         roles: Default::default(),
         labels: BTreeMap::new(),
-        uses: AGENTS as u32,
+        uses: u32::try_from(AGENTS).expect("a few dozen"),
         expires_in: DEADLINE,
     };
     let invitation: Invitation = ask(&root, &Request::Invite(invite)).await;
     for n in 1..AGENTS {
-        let options = JoinOptions { ticket: name(&invitation.ticket), name: name(&format!("a{n}")) };
+        let options = JoinOptions { ticket: name(&invitation.ticket), name: name(&format!("a{n}")), nearby: false };
         sedge_agent::join(&home(dir, n), options).await.expect("the ticket is good");
         let before = &agents[n.saturating_sub(NEIGHBOURS)..];
         agents.push(run(&home(dir, n), before).await);
@@ -100,7 +100,7 @@ async fn start(dir: &Path) -> Vec<Agent> {
 async fn run(home: &Path, neighbours: &[Agent]) -> Agent {
     let peers =
         neighbours.iter().map(|agent| PeerAddress { id: Some(agent.node_id()), addr: agent.listen_addresses()[0] });
-    let config = peers.fold(AgentConfig::new(home).listen(loopback()), AgentConfig::peer);
+    let config = peers.fold(AgentConfig::new(home).listen(loopback()).nearby(false), AgentConfig::peer);
     Agent::start(config).await.expect("the home is a member's")
 }
 
@@ -112,6 +112,8 @@ fn digits() -> ModelAdd {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/digits");
     ModelAdd {
         file: models.join("digits-1.0.0.onnx").canonicalize().expect("the repository has it"),
+        beside: Vec::new(),
+        draft: None,
         id: None,
         version: None,
         variant: None,
@@ -148,7 +150,7 @@ async fn deploy(agents: &[Agent], root: &Path, release: &Model) -> (f64, f64, St
             }
         })
         .collect();
-    let request = Request::Deploy(DeployRequest { model: release.release.to_string(), draft });
+    let request = Request::Deploy(DeployRequest { model: release.release.to_string(), canaries: Vec::new(), draft });
     let began = Instant::now();
     let deployed: Deployed = ask(root, &request).await;
     let answered = began.elapsed();
