@@ -1,16 +1,15 @@
 //! Proving a file while it is still coming: as its beginning becomes whole it is synced, read back and hashed.
 //!
 //! Without this the whole file would be written out, read and hashed after its last byte came. What is hashed is what the file holds,
-//! not what came: each part is synced, the system is asked to forget its pages, and only then it is read.
+//! not what came. It may be read from the system's cache: what the disk made of it is proven, from the disk, before anything opens the
+//! file ([`crate::BlobStore::prove`]).
 
 use std::fs::File;
 use std::io;
-use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use n0_future::task::AbortOnDropHandle;
-use rustix::fs::{Advice, fadvise};
 use sedge_statement::Sha256;
 use sha2::Digest;
 use tokio::sync::watch;
@@ -112,7 +111,6 @@ impl Reading {
 
     fn go_on_to(&mut self, end: u64) -> io::Result<()> {
         self.file.sync_data()?;
-        let _advice = fadvise(&self.file, self.done, NonZeroU64::new(end - self.done), Advice::DontNeed);
         let mut buffer = vec![0; BUFFER];
         while self.done < end {
             let length = buffer.len().min(usize::try_from(end - self.done).unwrap_or(usize::MAX));
