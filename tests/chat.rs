@@ -27,9 +27,9 @@ use tokio::time::timeout;
 
 const PROMPT: &str = "The cat sat on the mat, and then";
 /// So large that a long answer takes longer than an update.
-const SIZE: tiny::Size = tiny::Size { layers: 12, context: 4096 };
+const SIZE: tiny::Size = tiny::Size { layers: 6, context: 4096 };
 /// How long that answer takes, seconds, at the rate of those before it.
-const LONG: f64 = 30.0;
+const LONG: f64 = 20.0;
 
 /// What a chat printed.
 #[derive(Debug, Clone, PartialEq)]

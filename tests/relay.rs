@@ -23,7 +23,22 @@ use tokio::time::timeout;
 const BE_A_RELAY: &str = "SEDGE_TEST_RELAY";
 const RELAY: &str = "10.78.0.1:3340";
 
-#[tokio::test(flavor = "multi_thread")]
+/// The test's name, as other tests have theirs from their function.
+const NAME: &str = "two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay";
+
+/// A program of its own instead of a harness's test, because it also is the relay that it starts on another host.
+#[tokio::main]
+async fn main() -> Result<()> {
+    if let Some(at) = std::env::var_os(BE_A_RELAY) {
+        return be_a_relay(at.to_str().context("an address")?.parse()?).await;
+    }
+    let mut filters = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).peekable();
+    if filters.peek().is_some() && !filters.any(|filter| NAME.contains(&filter)) {
+        return Ok(());
+    }
+    two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay().await
+}
+
 async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay() -> Result<()> {
     let Some(mut networks) = Networks::new()? else { return Ok(()) };
     let (left, right) = (networks.switch("left")?, networks.switch("right")?);
@@ -87,7 +102,7 @@ async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_
 async fn relay_in(host: &str) -> Result<Child> {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", host]).arg(std::env::current_exe()?);
-    command.args(["--ignored", "--exact", "a_relay_for_the_other_tests", "--nocapture"]).env(BE_A_RELAY, RELAY);
+    command.env(BE_A_RELAY, RELAY);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
     let ready = async {
@@ -102,11 +117,7 @@ async fn relay_in(host: &str) -> Result<Child> {
     Ok(child)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by another test, as a process of its own"]
-async fn a_relay_for_the_other_tests() -> Result<()> {
-    let Some(at) = std::env::var_os(BE_A_RELAY) else { return Ok(()) };
-    let at: SocketAddr = at.to_str().context("an address")?.parse()?;
+async fn be_a_relay(at: SocketAddr) -> Result<()> {
     let mut config = ServerConfig::default();
     config.relay = Some(RelayConfig::new(at));
     let _server = Server::spawn(config).await?;
