@@ -43,9 +43,11 @@ impl RelayAddress {
 impl FromStr for RelayAddress {
     type Err = RelayAddressError;
     fn from_str(text: &str) -> Result<Self, RelayAddressError> {
-        let text = text.strip_suffix('/').unwrap_or(text);
-        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-        let rest = rest.ok_or(RelayAddressError::BadScheme)?;
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+            _ => return Err(RelayAddressError::BadScheme),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
         if text.len() > MAX_LENGTH || rest.contains(['/', '?', '#', '@', '\\']) {
             return Err(RelayAddressError::TooMuch);
         }
@@ -73,7 +75,7 @@ impl FromStr for RelayAddress {
         if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|n| n != 0 && n.to_string() == port)) {
             return Err(RelayAddressError::BadPort);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(format!("{scheme}://{rest}")))
     }
 }
 
