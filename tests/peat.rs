@@ -170,7 +170,7 @@ async fn a_draft_takes_only_the_file_that_it_describes_and_becomes_a_release_of_
     for (manifest, why) in &wrong {
         let file = alone.write("digits.manifest.json", manifest)?;
         alone.node.ask(&["model", "import", &file]).await?;
-        alone.refuses(&["model", "add", model, "--draft", "digits:2.0.0"], REFUSED, why).await?;
+        alone.refuses(&["model", "add", model, "--completes", "digits:2.0.0"], REFUSED, why).await?;
         // The same where nobody named the draft: the file's name says id and version.
         alone.refuses(&["model", "add", model], REFUSED, why).await?;
     }
@@ -182,7 +182,7 @@ async fn a_draft_takes_only_the_file_that_it_describes_and_becomes_a_release_of_
     let file = alone.write("digits.manifest.json", &open)?;
     alone.node.ask(&["model", "import", &file]).await?;
     alone.refuses(&["model", "add", word(&renamed)?, "--license", "MIT"], USAGE, "another licence").await?;
-    let words = ["model", "add", word(&renamed)?, "--draft", "digits", "--license", "MIT"];
+    let words = ["model", "add", word(&renamed)?, "--completes", "digits", "--license", "MIT"];
     alone.node.run(&words).await?.fails_with(USAGE, "--license")?;
     alone.node.ask(&["model", "add", word(&renamed)?]).await?;
     ensure!(alone.drafts().await?.is_empty(), "the draft is still one");
@@ -233,6 +233,12 @@ async fn a_command_is_one_deployment_to_the_nodes_that_it_names() -> Result<()> 
     a.run(&["model", "import", &lost, "--deploy"]).await?.fails_with(REFUSED, "$.target_nodes[1]")?;
     trio.views_agree().await?;
     trio.c.run(&["model", "import", &file, "--deploy"]).await?.fails_with(REFUSED, "role `deploy`")?;
+
+    // Two commands of one id: neither is deployed, though each could be.
+    let twin = write("twin.command.json", &set(command.clone(), "target_nodes", json!(["gamma"])))?;
+    let both = ["model", "import", &file, &twin, "--deploy"];
+    a.run(&both).await?.fails_with(REFUSED, "stands in two documents that differ")?;
+    ensure!(list(&a.ask(&["rollout", "list"]).await?, "")?.is_empty(), "one of two commands was deployed");
 
     let done = a.ask(&["model", "import", &file, "--deploy"]).await?;
     let rollout = text(&done, "/0/command/deployed/rollout")?.to_owned();

@@ -98,6 +98,17 @@ impl Core {
         Ok(at.or_else(|| records.iter().position(same)).map(|at| records.swap_remove(at)))
     }
 
+    /// Drops drafts that became releases elsewhere: they are shown nowhere, and would fill the place of others.
+    fn drop_released(&self) -> Result<(), ApiError> {
+        let view = self.view();
+        for record in record::all(&self.store)? {
+            if find_release(&view, &reference(&record.manifest)).is_ok() {
+                record::remove(&self.store, &record.manifest)?;
+            }
+        }
+        Ok(())
+    }
+
     fn draft_records(&self) -> Result<Vec<Record>, ApiError> {
         let view = self.view();
         let mut records = record::all(&self.store)?;
@@ -153,7 +164,7 @@ fn reference(manifest: &PeatManifest) -> String {
 /// What to do so that a draft becomes a release.
 fn add_its_file(manifest: &PeatManifest) -> String {
     let (name, reference) = (&manifest.facts().file_name, reference(manifest));
-    format!("Add its file with `sedge model add {name} --draft {reference}`.")
+    format!("Add its file with `sedge model add {name} --completes {reference}`.")
 }
 
 fn is_draft(manifest: &PeatManifest) -> ApiError {

@@ -47,6 +47,7 @@ impl Core {
         }
         // Last: a deployment that is refused leaves no draft behind.
         self.store.put_all(drafts)?;
+        self.drop_released()?;
         Ok(imported)
     }
 
@@ -93,12 +94,33 @@ impl Core {
             let remedy = "Give an update command, or leave --deploy out; nothing was imported.";
             return Err(ApiError::usage("none of the documents is a command that could be deployed", remedy));
         }
-        let kept = record::all(&self.store)?.len();
-        if kept.saturating_add(judged.len()) > MAX_DRAFTS {
+        if request.deploy {
+            self.may_deploy(view, &judged)?;
+        }
+        let kept = self.draft_records()?.len();
+        let new = judged.iter().filter(|one| matches!(one.model, ImportedModel::Draft)).count();
+        if new > 0 && kept.saturating_add(new) > MAX_DRAFTS {
             let message = format!("this node keeps {kept} drafts, and {MAX_DRAFTS} are the most");
             return Err(ApiError::refused(message, "Drop some with `sedge model forget`."));
         }
         Ok(judged)
+    }
+
+    /// Refuses what publishing would refuse, before the first command is published.
+    fn may_deploy(&self, view: &FleetView, judged: &[Judged]) -> Result<(), ApiError> {
+        let mut seen: BTreeMap<Uuid, &PeatCommand> = BTreeMap::new();
+        for one in judged {
+            let (Some(wish), Some(release)) = (&one.command, one.release) else { continue };
+            let id = wish.command.id();
+            if seen.insert(id, &wish.command).is_some_and(|before| *before != wish.command) {
+                return Err(ApiError::refused(
+                    format!("{}: the command {id} stands in two documents that differ", one.file),
+                    "Give the one that is meant; nothing was imported.",
+                ));
+            }
+            self.may_deploy_as(view, deploy_request(release, wish.draft.clone()), id)?;
+        }
+        Ok(())
     }
 
     fn judge_one(&self, view: &FleetView, file: &ImportFile, request: &ImportRequest) -> Result<Judged, ApiError> {
@@ -186,8 +208,7 @@ impl Core {
                     again: false,
                 };
                 if let (true, Some(release)) = (deploy, release) {
-                    let request = DeployRequest { model: release.to_string(), canaries: Vec::new(), draft };
-                    (told.deployed, told.again) = self.deploy_command(request, &command).await?;
+                    (told.deployed, told.again) = self.deploy_command(deploy_request(release, draft), &command).await?;
                 }
                 Some(told)
             }
@@ -214,6 +235,10 @@ impl Core {
         record::keep(&self.store, command, now())?;
         Ok((Some(deployed), again))
     }
+}
+
+fn deploy_request(release: ReleaseId, draft: DeploymentDraft) -> DeployRequest {
+    DeployRequest { model: release.to_string(), canaries: Vec::new(), draft }
 }
 
 fn agrees(view: &FleetView, id: ReleaseId, manifest: &PeatManifest, file: &ImportFile) -> Result<(), ApiError> {

@@ -40,6 +40,22 @@ impl Core {
         Ok(Deployed { rollout, slot, release, nodes, replicated })
     }
 
+    /// Whether a command could be deployed now; publishes nothing.
+    pub(crate) fn may_deploy_as(
+        &self,
+        view: &FleetView,
+        request: DeployRequest,
+        command: Uuid,
+    ) -> Result<(), ApiError> {
+        match view.deployments.values().find(|d| d.deployment.command == command) {
+            Some(before) => {
+                let release = find_release(view, &request.model)?;
+                self.deployed_before(view, &before.deployment, release, &request.draft).map(drop)
+            }
+            None => self.drafted(view, request, command, now()).map(drop),
+        }
+    }
+
     /// The deployment that a request comes to at a time: what is published, and what is shown before.
     pub(super) fn drafted(
         &self,

@@ -35,7 +35,7 @@ pub(crate) enum ModelCommand {
     },
     /// Import Peat's model manifests as drafts, and its update commands as deployments
     #[command(
-        after_help = "Example:\n  sedge model import yolov8n.manifest.json\n  sedge model add yolov8n-8_0_0-f16.onnx --draft yolov8n\n  sedge model import update.command.json --deploy"
+        after_help = "Example:\n  sedge model import yolov8n.manifest.json\n  sedge model add yolov8n-8_0_0-f16.onnx --completes yolov8n\n  sedge model import update.command.json --deploy"
     )]
     Import(ImportArgs),
     /// Drop a draft
@@ -87,7 +87,7 @@ pub(crate) struct AddArgs {
     pub(crate) files: Vec<PathBuf>,
     /// The draft that this file completes: it is proven against it, and what the draft says is published with it. By
     /// default the draft that the file's name, id and version or SHA-256 fit, where there is one
-    #[arg(long, value_name = "MODEL[:VERSION]", conflicts_with_all = ["id", "model-version", "model_type", "license", "source"])]
+    #[arg(long = "completes", value_name = "MODEL[:VERSION]", conflicts_with_all = ["id", "model-version", "model_type", "license", "source"])]
     pub(crate) draft: Option<String>,
     /// The model's id; by default from the file's name
     #[arg(long, value_name = "MODEL")]

@@ -22,7 +22,7 @@ fn document(one: &Imported, paint: Paint) -> String {
         (ImportedModel::Released, None) => format!("{strong} is released already."),
     }];
     if one.model != ImportedModel::Released {
-        lines.push(format!("Add its file with `sedge model add {} --draft {reference}`.", one.file_name));
+        lines.push(format!("Add its file with `sedge model add {} --completes {reference}`.", one.file_name));
     }
     if let Some(command) = &one.command {
         lines.extend(wish(one, command, &reference));
@@ -88,7 +88,7 @@ pub(super) fn draft(draft: &ModelDraft, paint: Paint) -> String {
         format!("file     {}  {} {}", draft.file_name, draft.format, draft.quantization),
         format!("size     {}", draft.size_bytes.map_or_else(unknown, |n| ByteSize(n).to_string())),
         format!("SHA-256  {}", draft.sha256.map_or_else(unknown, |digest| digest.to_string())),
-        format!("Add its file with `sedge model add {} --draft {reference}`.", draft.file_name),
+        format!("Add its file with `sedge model add {} --completes {reference}`.", draft.file_name),
     ];
     lines.join("\n")
 }
