@@ -89,6 +89,7 @@ pub(crate) fn judge(d: &Deployment, roster: Roster, evidence: &Evidence, who: &d
 /// A size that adds nobody makes no wave, but for a named one: where none of those named is in the roster, what was to
 /// be tried on them goes no further.
 fn cut(ranked: &[NodeId], sizes: &[WaveSize]) -> Vec<Vec<NodeId>> {
+    let sizes = &sizes[..sizes.len().min(WaveSize::MAX)];
     let mut left: Vec<NodeId> = ranked.to_vec();
     let mut waves = Vec::new();
     let named = sizes.iter().flat_map(|size| match size {

@@ -52,6 +52,9 @@ pub struct WaveOrderError {
 }
 
 impl WaveSize {
+    /// The most waves of a rollout; readers take those behind for one. A doubling from one node reaches more nodes than there are.
+    pub const MAX: usize = 64;
+
     /// Checks that each share is above the one before: shares count from the first node, so `50%,25%` is a slip.
     ///
     /// Readers of deployments bear it, and make no wave of it; whoever publishes asks here first.

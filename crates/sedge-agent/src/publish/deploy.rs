@@ -89,6 +89,12 @@ impl Core {
         }
         let mut waves = named(view, &request.canaries, &draft.selector)?;
         waves.extend(draft.waves);
+        if waves.len() > WaveSize::MAX {
+            return Err(ApiError::usage(
+                format!("{} waves are asked for, and {} are the most", waves.len(), WaveSize::MAX),
+                "Take larger waves; nothing was published.",
+            ));
+        }
         WaveSize::check(&waves)
             .map_err(|error| ApiError::usage(error, "Write shares that grow, as 1,25%,100%; nothing was published."))?;
         let of_slot = view.deployments.values().filter(|d| d.deployment.slot == draft.slot);
