@@ -230,11 +230,7 @@ pub(super) fn unsigned(bytes: &[u8], max: usize, what: &'static str) -> Result<V
     runs(bytes, max, what, Reader::unsigned)
 }
 
-pub(super) fn strings<'a>(
-    bytes: &'a [u8],
-    max: usize,
-    what: &'static str,
-) -> Result<Vec<Option<&'a str>>, Refusal> {
+pub(super) fn strings<'a>(bytes: &'a [u8], max: usize, what: &'static str) -> Result<Vec<Option<&'a str>>, Refusal> {
     runs(bytes, max, what, |from| {
         let len = from.length()?;
         std::str::from_utf8(from.take(len)?).map_err(|_| Refusal::Invalid("text"))
