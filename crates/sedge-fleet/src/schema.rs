@@ -22,14 +22,15 @@
 //! (`precheck/shape.rs`) refuses a change that replaces or removes anything below it, so that nobody takes back a failure. Root keys `previous` and `complete_after` belong to the chain of epochs; keys that are
 //! not in this table are of a later version: left where they are and not read.
 
+mod content;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use automerge::ReadDoc;
 use sedge_statement::{Blake3, Control, Deployment, DocKind, GateReport, Profile, Release, SlotName, SlotReport};
 
+pub(crate) use content::{Content, Node, NotAMap};
 pub(crate) use read::{
     AuthorityContent, Defects, GateContent, NodeContent, note_evidence, read_authority, read_gate, read_node,
 };
@@ -92,7 +93,7 @@ impl Edit {
 }
 
 /// The edits that build a document's present state anew: what a new epoch begins with. What does not read is left out.
-pub(crate) fn snapshot(doc: &impl ReadDoc, kind: DocKind) -> Vec<Edit> {
+pub(crate) fn snapshot(doc: &impl Content, kind: DocKind) -> Vec<Edit> {
     let mut unread = Defects::default();
     match kind {
         DocKind::Authority => {

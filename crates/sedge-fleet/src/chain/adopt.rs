@@ -1,12 +1,14 @@
 //! Taking links into a chain: checked, tried, and only then adopted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
-use automerge::{Automerge, Change, ReadDoc, ScalarValue, Value};
+use automerge::{ActorId, Automerge, Change};
 use sedge_statement::ChangeHash;
 
 use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_LINKS};
 use crate::precheck::{self, Expected, Refusal, Shape};
+use crate::schema::{Content, Node};
 use crate::segment::Segment;
 
 /// Why links that the author signed are not adopted. The author's fault, and the sender's too, since no honest node holds them.
@@ -55,7 +57,7 @@ impl Chain {
             usize::try_from(cut.saturating_sub(self.held())).unwrap_or(usize::MAX).min(fresh.len())
         });
         // The last good state is in the links themselves. A copy of the document for every link would cost more than all checks together, so the
-        // document itself is the scratch copy, and is made again from its links where the new ones fail.
+        // document itself is the scratch copy, and is made again from its links where the new ones fail. So is the shape.
         if let Err(refusal) = self.advance(&fresh[..counting]) {
             self.rebuild()?;
             return Err(refusal);
@@ -65,7 +67,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Rebuilds a chain from links that this node adopted before, trusting its own disk as far as the hashes go.
+    /// Rebuilds a chain from links that this node adopted before. They are checked as if they came; only Automerge, which had them then, is left
+    /// out.
     pub(crate) fn restore(&mut self, links: Vec<Link>) -> Result<(), AdoptError> {
         self.bytes = links.iter().map(|link| link.raw.len()).sum();
         self.links = links;
@@ -89,40 +92,46 @@ impl Chain {
     /// Moves document, shape and handover past the links; after an error they are unusable.
     fn advance(&mut self, links: &[Link]) -> Result<(), AdoptError> {
         let held = self.held();
-        let mut shape = match self.shape.take() {
-            Some(shape) => shape,
-            None => self.shape().map_err(refused)?,
-        };
-        check_links(links, held, self.hash_at(held), &self.actor, &mut shape).map_err(refused)?;
-        self.shape = Some(shape);
-        let doc = std::mem::replace(&mut self.doc, Automerge::new());
-        self.doc = try_links(doc, held, links)?;
+        check_links(links, held, self.hash_at(held), &self.actor, &mut self.shape).map_err(refused)?;
+        self.automerge()?;
+        let doc = self.doc.take().expect("it was just made");
+        self.doc = OnceLock::from(try_links(doc, held, links)?);
         self.reading.take();
-        if self.handover.is_none() && self.id.epoch > 0 && !links.is_empty() {
-            self.handover = Some(read_handover(&self.doc)?);
+        if self.handover.is_none() {
+            self.read_handover(held + links.len() as u64)?;
         }
         Ok(())
     }
 
-    /// The state that the next link is checked against, from what every link held says.
-    pub(super) fn shape(&self) -> Result<Shape, (u64, Refusal)> {
-        if let Some(shape) = &self.shape {
-            return Ok(shape.clone());
+    /// The Automerge document of the links that count.
+    pub(crate) fn automerge(&self) -> Result<&Automerge, AdoptError> {
+        if self.doc.get().is_none() {
+            let mut empty = Automerge::new();
+            empty.set_actor(ActorId::from(self.actor));
+            let doc = apply_links(empty, self.counting()).ok_or(AdoptError::DoesNotApply)?;
+            let _ = self.doc.set(doc);
         }
-        let mut shape = Shape::default();
-        let counting = usize::try_from(self.len()).unwrap_or(usize::MAX);
-        check_links(&self.links[..counting], 0, None, &self.actor, &mut shape)?;
-        Ok(shape)
+        Ok(self.doc.get().expect("it was just made"))
+    }
+
+    fn counting(&self) -> &[Link] {
+        &self.links[..usize::try_from(self.len()).unwrap_or(usize::MAX)]
     }
 
     fn rebuild(&mut self) -> Result<(), AdoptError> {
-        let empty = Self::new(self.id.clone(), self.cut);
-        (self.shape, self.handover) = (None, None);
-        let counting = usize::try_from(self.len()).unwrap_or(usize::MAX);
-        self.doc = apply_links(empty.doc, &self.links[..counting]).ok_or(AdoptError::DoesNotApply)?;
+        let mut shape = Shape::default();
+        self.handover = None;
+        self.doc.take();
         self.reading.take();
-        if self.id.epoch > 0 && counting > 0 {
-            self.handover = Some(read_handover(&self.doc)?);
+        check_links(self.counting(), 0, None, &self.actor, &mut shape).map_err(refused)?;
+        self.shape = shape;
+        self.read_handover(self.len())
+    }
+
+    /// Reads what the first link of a later epoch says of the one before.
+    fn read_handover(&mut self, links: u64) -> Result<(), AdoptError> {
+        if self.id.epoch > 0 && links > 0 {
+            self.handover = Some(read_handover(&self.shape).ok_or(AdoptError::NoHandover)?);
         }
         Ok(())
     }
@@ -188,27 +197,14 @@ fn heads_are(doc: &Automerge, hash: ChangeHash) -> bool {
     matches!(doc.get_heads().as_slice(), [head] if head.0 == *hash.as_bytes())
 }
 
-fn read_handover(doc: &Automerge) -> Result<Handover, AdoptError> {
-    let scalar = |object: &automerge::ObjId, key: &str| match doc.get(object, key) {
-        Ok(Some((Value::Scalar(scalar), _))) => Some(scalar.into_owned()),
-        _ => None,
+fn read_handover(doc: &impl Content) -> Option<Handover> {
+    let Ok(Some(Node::Map(previous))) = doc.get(&doc.root(), "previous") else { return None };
+    let Ok(Some(Node::Unsigned(seq))) = doc.get(&previous, "seq") else { return None };
+    let head = match doc.get(&previous, "head") {
+        Ok(Some(Node::Bytes(bytes))) if seq > 0 => Some(ChangeHash::from_bytes(bytes.as_ref().try_into().ok()?)),
+        Ok(Some(Node::Null)) if seq == 0 => None,
+        _ => return None,
     };
-    let number = |object: &automerge::ObjId, key: &str| match scalar(object, key) {
-        Some(ScalarValue::Uint(n)) => Some(n),
-        _ => None,
-    };
-    let read = || {
-        let Ok(Some((Value::Object(automerge::ObjType::Map), previous))) = doc.get(automerge::ROOT, "previous") else {
-            return None;
-        };
-        let seq = number(&previous, "seq")?;
-        let head = match scalar(&previous, "head")? {
-            ScalarValue::Bytes(bytes) if seq > 0 => Some(ChangeHash::from_bytes(bytes.try_into().ok()?)),
-            ScalarValue::Null if seq == 0 => None,
-            _ => return None,
-        };
-        let complete_after = number(&automerge::ROOT, "complete_after")?;
-        (1..=MAX_LINKS).contains(&complete_after).then_some(Handover { head, seq, complete_after })
-    };
-    read().ok_or(AdoptError::NoHandover)
+    let Ok(Some(Node::Unsigned(complete_after))) = doc.get(&doc.root(), "complete_after") else { return None };
+    (1..=MAX_LINKS).contains(&complete_after).then_some(Handover { head, seq, complete_after })
 }

@@ -4,11 +4,11 @@
 //! not malice: whoever can forge these records can also read the key beside them. What is proven anew is
 //!
 //! - of an object, that its bytes give the digest that is its name: no signature is verified again, since the digest covers it;
-//! - of a document, each record's own checksum, the links' hashes up to the last signed head, that head's signature, and that Automerge, given
-//!   the links, arrives at that very hash. One signature covers all before it;
+//! - of a document, each record's own checksum, the links' hashes up to the last signed head, that head's signature, and the whole check of
+//!   every link, which also gives what the document says. One signature covers all before it;
 //! - of evidence, all of it: it is rare.
 //!
-//! The pre-check of links is left until the next link comes.
+//! Automerge is given this node's own documents, to write on; others' when their next link comes. It had every link before the link was stored.
 //!
 //! What is damaged is left out with a [`FindingKind::Damaged`], removed from the store with the next event, and asked for again, since others hold
 //! it too. Only this node's own documents refuse to open: a node that forgets what it wrote would write it differently, and fork.
@@ -213,6 +213,12 @@ impl Sorted {
                 self.damage.push(Damage { keys: lost.collect(), doc: Some(doc.clone()), what });
             }
             if let Some(chain) = chain {
+                // It is what the next link is written with.
+                if doc.author == me
+                    && let Err(error) = chain.automerge()
+                {
+                    return Err(OpenError::Record { key: record::link_key(&doc, chain.len()), source: error.into() });
+                }
                 documents.restore(doc, chain);
             }
         }

@@ -45,6 +45,9 @@ pub enum WriteError {
     /// Automerge refuses the edits.
     #[error("automerge: {0}")]
     Automerge(#[source] AutomergeError),
+    /// Automerge does not take what this node wrote before, and took then. Update it; this version cannot continue the document.
+    #[error("automerge refuses this node's own document")]
+    Unusable,
 }
 
 impl From<DraftError> for WriteError {
@@ -52,6 +55,7 @@ impl From<DraftError> for WriteError {
         match error {
             DraftError::Automerge(error) => Self::Automerge(error),
             DraftError::Refused(refusal) => Self::Link(refusal),
+            DraftError::Unusable => Self::Unusable,
         }
     }
 }
@@ -142,7 +146,7 @@ impl Fleet {
             return Ok(builder.made);
         }
         let before = self.documents.current(self.me, kind).and_then(|id| self.documents.chain(id));
-        let state = before.map(|chain| snapshot(chain.doc(), kind)).unwrap_or_default();
+        let state = before.map(|chain| snapshot(chain.content(), kind)).unwrap_or_default();
         let mut handover =
             Handover { head: before.and_then(Chain::head), seq: before.map_or(0, Chain::len), complete_after: 1 };
         // How many links the state takes is known only once they are made; the number itself stands in the first.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use automerge::{ObjId, ObjType, ROOT, ReadDoc, ScalarValueRef, Value, ValueRef};
 use sedge_statement::{
     Accelerator, Blake3, ByteSize, Control, Deployment, GateReport, MemoryPool, Profile, Release, ReleaseId, RolloutId,
     RuntimeFact, Sha256, SlotName, SlotReport, SlotState, Timestamp,
 };
 
+use super::content::{Content, Node, NotAMap};
 use super::{EVIDENCE, key};
 
 /// The longest text of a profile, bytes: a kernel's version line fits.
@@ -48,6 +48,12 @@ pub(crate) enum Defect {
     /// There are more entries than readers accept; the rest is not read.
     #[error("has more entries than are read")]
     TooMany,
+}
+
+impl From<NotAMap> for Defect {
+    fn from(_: NotAMap) -> Self {
+        Self::WrongType
+    }
 }
 
 /// What could not be read, counted by place and kind: bounded, whatever the document holds.
@@ -90,19 +96,19 @@ pub(super) fn control_key(control: &Control) -> String {
 }
 
 /// Reads an `authority` document.
-pub(crate) fn read_authority(doc: &impl ReadDoc, defects: &mut Defects) -> AuthorityContent {
-    let releases = entries(doc, key::RELEASES, MAX_ENTRIES, defects, |name, value, _| {
-        let release = Release::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+pub(crate) fn read_authority<D: Content>(doc: &D, defects: &mut Defects) -> AuthorityContent {
+    let releases = entries(doc, key::RELEASES, MAX_ENTRIES, defects, |name, value| {
+        let release = Release::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
         let id = release.id();
         if id.to_string() == name { Ok((id, release)) } else { Err(Defect::KeyOfAnother) }
     });
-    let deployments = entries(doc, key::DEPLOYMENTS, MAX_ENTRIES, defects, |name, value, _| {
-        let deployment = Deployment::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+    let deployments = entries(doc, key::DEPLOYMENTS, MAX_ENTRIES, defects, |name, value| {
+        let deployment = Deployment::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
         let id = deployment.id();
         if id.to_string() == name { Ok((id, deployment)) } else { Err(Defect::KeyOfAnother) }
     });
-    let controls = entries(doc, key::CONTROLS, MAX_ENTRIES, defects, |name, value, _| {
-        let control = Control::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+    let controls = entries(doc, key::CONTROLS, MAX_ENTRIES, defects, |name, value| {
+        let control = Control::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
         if control.reason.len() > Control::MAX_REASON {
             return Err(Defect::TooLong);
         }
@@ -112,14 +118,14 @@ pub(crate) fn read_authority(doc: &impl ReadDoc, defects: &mut Defects) -> Autho
 }
 
 /// Reads a `node` document.
-pub(crate) fn read_node(doc: &impl ReadDoc, defects: &mut Defects) -> NodeContent {
+pub(crate) fn read_node<D: Content>(doc: &D, defects: &mut Defects) -> NodeContent {
     let profile = profile(doc).unwrap_or_else(|defect| {
         defects.note(key::PROFILE, defect);
         None
     });
-    let slots = entries(doc, key::SLOTS, MAX_SLOTS, defects, |name, value, id| {
+    let slots = entries(doc, key::SLOTS, MAX_SLOTS, defects, |name, value| {
         let slot: SlotName = name.parse().map_err(|_| Defect::BadKey)?;
-        as_map(value)?;
+        let Node::Map(id) = &value else { return Err(Defect::WrongType) };
         Ok(SlotReport {
             slot,
             rollout: digest(doc, id, "rollout")?.map(RolloutId::from_bytes),
@@ -130,11 +136,11 @@ pub(crate) fn read_node(doc: &impl ReadDoc, defects: &mut Defects) -> NodeConten
             sha256: digest(doc, id, "sha256")?.map(Sha256::from_bytes),
         })
     });
-    let artifacts = entries(doc, key::ARTIFACTS, MAX_ENTRIES, defects, |name, value, _| match value {
-        ValueRef::Scalar(ScalarValueRef::Uint(size)) => {
+    let artifacts = entries(doc, key::ARTIFACTS, MAX_ENTRIES, defects, |name, value| match value {
+        Node::Unsigned(size) => {
             let blake3: Blake3 = name.parse().map_err(|_| Defect::BadKey)?;
             // Hexadecimal digits of either case parse, but one file has one key.
-            if blake3.to_string() == name { Ok((blake3, *size)) } else { Err(Defect::BadKey) }
+            if blake3.to_string() == name { Ok((blake3, size)) } else { Err(Defect::BadKey) }
         }
         _ => Err(Defect::WrongType),
     });
@@ -147,8 +153,8 @@ pub(super) fn evidence_key(rollout: &RolloutId, n: usize) -> String {
 }
 
 /// Reads a `gate` document.
-pub(crate) fn read_gate(doc: &impl ReadDoc, defects: &mut Defects) -> GateContent {
-    let mut reports = entries(doc, EVIDENCE, MAX_ENTRIES, defects, |name, value, id| {
+pub(crate) fn read_gate<D: Content>(doc: &D, defects: &mut Defects) -> GateContent {
+    let mut reports = entries(doc, EVIDENCE, MAX_ENTRIES, defects, |name, value| {
         let (rollout, n) = name.split_once('/').ok_or(Defect::BadKey)?;
         let rollout: RolloutId = rollout.parse().map_err(|_| Defect::BadKey)?;
         let n: usize = n.parse().map_err(|_| Defect::BadKey)?;
@@ -158,7 +164,7 @@ pub(crate) fn read_gate(doc: &impl ReadDoc, defects: &mut Defects) -> GateConten
         if n >= MAX_EVIDENCE {
             return Err(Defect::TooMany);
         }
-        as_map(value)?;
+        let Node::Map(id) = &value else { return Err(Defect::WrongType) };
         Ok((n, gate_report(doc, id, rollout)?))
     });
     reports.sort_by_key(|(n, report)| (report.rollout, *n));
@@ -166,7 +172,7 @@ pub(crate) fn read_gate(doc: &impl ReadDoc, defects: &mut Defects) -> GateConten
 }
 
 /// Reads one piece of evidence.
-pub(super) fn gate_report(doc: &impl ReadDoc, map: &ObjId, rollout: RolloutId) -> Result<GateReport, Defect> {
+pub(super) fn gate_report<D: Content>(doc: &D, map: &D::Id, rollout: RolloutId) -> Result<GateReport, Defect> {
     let state = state(doc, map)?;
     // Else a witness could say that it has not ended yet, and so take back that it had.
     if !state.is_final() && state != SlotState::Staged {
@@ -194,37 +200,41 @@ pub(crate) fn note_evidence<K: Ord>(held: Entry<'_, K, GateReport>, report: Gate
 }
 
 /// The profile of a `node` document, if it has one. Text and lists above their limit refuse the whole of it.
-pub(super) fn profile(doc: &impl ReadDoc) -> Result<Option<Profile>, Defect> {
-    let Some((value, map)) = doc.get(ROOT, key::PROFILE).ok().flatten() else { return Ok(None) };
-    if !matches!(value, Value::Object(ObjType::Map)) {
-        return Err(Defect::WrongType);
-    }
+pub(super) fn profile<D: Content>(doc: &D) -> Result<Option<Profile>, Defect> {
+    let map = match doc.get(&doc.root(), key::PROFILE) {
+        Ok(Some(Node::Map(map))) => map,
+        Ok(Some(_)) => return Err(Defect::WrongType),
+        Ok(None) | Err(NotAMap) => return Ok(None),
+    };
     let cores = unsigned(doc, &map, "cores")?;
     Ok(Some(Profile {
         architecture: required_text(doc, &map, "architecture")?.parse().map_err(|_| Defect::Undecodable)?,
         os: required_text(doc, &map, "os")?,
         cpu: required_text(doc, &map, "cpu")?,
         cores: u32::try_from(cores).map_err(|_| Defect::Undecodable)?,
-        memory: list(doc, &map, "memory", |_, pool| {
+        memory: list(doc, &map, "memory", |pool| {
+            let Node::Map(pool) = &pool else { return Err(Defect::WrongType) };
             Ok(MemoryPool {
                 name: required_text(doc, pool, "name")?,
                 total: ByteSize(unsigned(doc, pool, "total")?),
                 allocatable: ByteSize(unsigned(doc, pool, "allocatable")?),
             })
         })?,
-        accelerators: list(doc, &map, "accelerators", |_, accelerator| {
+        accelerators: list(doc, &map, "accelerators", |accelerator| {
+            let Node::Map(accelerator) = &accelerator else { return Err(Defect::WrongType) };
             Ok(Accelerator {
                 name: required_text(doc, accelerator, "name")?,
                 pool: required_text(doc, accelerator, "pool")?,
             })
         })?,
         disk: ByteSize(unsigned(doc, &map, "disk")?),
-        runtimes: list(doc, &map, "runtimes", |_, runtime| {
+        runtimes: list(doc, &map, "runtimes", |runtime| {
+            let Node::Map(runtime) = &runtime else { return Err(Defect::WrongType) };
             Ok(RuntimeFact {
                 backend: required_text(doc, runtime, "backend")?,
                 version: required_text(doc, runtime, "version")?,
-                providers: list(doc, runtime, "providers", |value, _| match value {
-                    ValueRef::Scalar(ScalarValueRef::Str(text)) => bounded(text),
+                providers: list(doc, runtime, "providers", |value| match value {
+                    Node::Text(text) => bounded(&text),
                     _ => Err(Defect::WrongType),
                 })?,
             })
@@ -233,15 +243,15 @@ pub(super) fn profile(doc: &impl ReadDoc) -> Result<Option<Profile>, Defect> {
 }
 
 /// Reads the map at `place`, entry by entry; those that `read` refuses are noted.
-fn entries<T>(
-    doc: &impl ReadDoc,
+fn entries<D: Content, T>(
+    doc: &D,
     place: &'static str,
     limit: usize,
     defects: &mut Defects,
-    read: impl Fn(&str, &ValueRef<'_>, &ObjId) -> Result<T, Defect>,
+    read: impl Fn(&str, Node<'_, D::Id>) -> Result<T, Defect>,
 ) -> Vec<T> {
-    let map = match doc.get(ROOT, place) {
-        Ok(Some((Value::Object(ObjType::Map), map))) => map,
+    let map = match doc.get(&doc.root(), place) {
+        Ok(Some(Node::Map(map))) => map,
         Ok(None) => return Vec::new(),
         _ => {
             defects.note(place, Defect::WrongType);
@@ -249,12 +259,12 @@ fn entries<T>(
         }
     };
     let mut found = Vec::new();
-    for (i, item) in doc.map_range(&map, ..).enumerate() {
+    for (i, (name, value)) in doc.entries(&map).enumerate() {
         if i >= limit {
             defects.note(place, Defect::TooMany);
             break;
         }
-        match read(&item.key, &item.value, &item.id()) {
+        match read(&name, value) {
             Ok(entry) => found.push(entry),
             Err(defect) => defects.note(place, defect),
         }
@@ -263,65 +273,56 @@ fn entries<T>(
 }
 
 /// Reads the list at `field`; an absent one is empty.
-fn list<T>(
-    doc: &impl ReadDoc,
-    map: &ObjId,
+fn list<D: Content, T>(
+    doc: &D,
+    map: &D::Id,
     field: &str,
-    read: impl Fn(&ValueRef<'_>, &ObjId) -> Result<T, Defect>,
+    read: impl Fn(Node<'_, D::Id>) -> Result<T, Defect>,
 ) -> Result<Vec<T>, Defect> {
     let list = match doc.get(map, field) {
-        Ok(Some((Value::Object(ObjType::List), list))) => list,
+        Ok(Some(Node::List(list))) => list,
         Ok(None) => return Ok(Vec::new()),
         _ => return Err(Defect::WrongType),
     };
     if doc.length(&list) > MAX_LIST {
         return Err(Defect::TooLong);
     }
-    doc.list_range(&list, ..).map(|item| read(&item.value, &item.id())).collect()
+    doc.elements(&list).map(read).collect()
 }
 
-fn state(doc: &impl ReadDoc, map: &ObjId) -> Result<SlotState, Defect> {
+fn state<D: Content>(doc: &D, map: &D::Id) -> Result<SlotState, Defect> {
     required_text(doc, map, "state")?.parse().map_err(|_| Defect::Undecodable)
 }
 
-fn reason(doc: &impl ReadDoc, map: &ObjId) -> Result<Option<String>, Defect> {
+fn reason<D: Content>(doc: &D, map: &D::Id) -> Result<Option<String>, Defect> {
     text(doc, map, "reason", SlotReport::MAX_REASON)
 }
 
-fn required_text(doc: &impl ReadDoc, map: &ObjId, field: &str) -> Result<String, Defect> {
+fn required_text<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<String, Defect> {
     text(doc, map, field, MAX_TEXT)?.ok_or(Defect::Undecodable)
 }
 
-fn text(doc: &impl ReadDoc, map: &ObjId, field: &str, limit: usize) -> Result<Option<String>, Defect> {
-    // A scalar has no fields: `get` fails on it, and that is a wrong type too.
-    match doc.get(map, field).map_err(|_| Defect::WrongType)? {
+fn text<D: Content>(doc: &D, map: &D::Id, field: &str, limit: usize) -> Result<Option<String>, Defect> {
+    match doc.get(map, field)? {
         None => Ok(None),
-        Some((value, _)) => match value.as_str() {
-            Some(text) if text.len() <= limit => Ok(Some(text.to_owned())),
-            Some(_) => Err(Defect::TooLong),
-            None => Err(Defect::WrongType),
-        },
-    }
-}
-
-fn unsigned(doc: &impl ReadDoc, map: &ObjId, field: &str) -> Result<u64, Defect> {
-    match doc.get(map, field).map_err(|_| Defect::WrongType)? {
-        None => Err(Defect::Undecodable),
-        Some((Value::Scalar(value), _)) => match *value {
-            automerge::ScalarValue::Uint(n) => Ok(n),
-            _ => Err(Defect::WrongType),
-        },
+        Some(Node::Text(text)) if text.len() <= limit => Ok(Some(text.into_owned())),
+        Some(Node::Text(_)) => Err(Defect::TooLong),
         Some(_) => Err(Defect::WrongType),
     }
 }
 
-fn digest(doc: &impl ReadDoc, map: &ObjId, field: &str) -> Result<Option<[u8; 32]>, Defect> {
-    match doc.get(map, field).map_err(|_| Defect::WrongType)? {
+fn unsigned<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<u64, Defect> {
+    match doc.get(map, field)? {
+        None => Err(Defect::Undecodable),
+        Some(Node::Unsigned(n)) => Ok(n),
+        Some(_) => Err(Defect::WrongType),
+    }
+}
+
+fn digest<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<Option<[u8; 32]>, Defect> {
+    match doc.get(map, field)? {
         None => Ok(None),
-        Some((value, _)) => {
-            let bytes = value.as_bytes().ok_or(Defect::WrongType)?;
-            bytes.try_into().map(Some).map_err(|_| Defect::Undecodable)
-        }
+        Some(value) => as_bytes(&value)?.try_into().map(Some).map_err(|_| Defect::Undecodable),
     }
 }
 
@@ -329,13 +330,9 @@ fn bounded(text: &str) -> Result<String, Defect> {
     if text.len() <= MAX_TEXT { Ok(text.to_owned()) } else { Err(Defect::TooLong) }
 }
 
-fn as_bytes<'a>(value: &'a ValueRef<'_>) -> Result<&'a [u8], Defect> {
+fn as_bytes<'a, Id>(value: &'a Node<'_, Id>) -> Result<&'a [u8], Defect> {
     match value {
-        ValueRef::Scalar(ScalarValueRef::Bytes(bytes)) => Ok(bytes),
+        Node::Bytes(bytes) => Ok(bytes),
         _ => Err(Defect::WrongType),
     }
-}
-
-fn as_map(value: &ValueRef<'_>) -> Result<(), Defect> {
-    if matches!(value, ValueRef::Object(ObjType::Map)) { Ok(()) } else { Err(Defect::WrongType) }
 }

@@ -1,9 +1,8 @@
 //! What one document says, read once for each of its heads.
 
-use automerge::ReadDoc;
 use sedge_statement::{DocId, DocKind};
 
-use crate::schema::{self, AuthorityContent, Defects, GateContent, NodeContent};
+use crate::schema::{self, AuthorityContent, Content, Defects, GateContent, NodeContent};
 use crate::{Finding, FindingKind};
 
 /// A document's content, and what of it does not read.
@@ -23,7 +22,7 @@ pub(super) enum Says {
 
 impl Reading {
     /// Reads a document.
-    pub(crate) fn of(id: &DocId, doc: &impl ReadDoc) -> Self {
+    pub(crate) fn of(id: &DocId, doc: &impl Content) -> Self {
         let mut defects = Defects::default();
         let says = match id.kind {
             DocKind::Authority => Says::Authority(schema::read_authority(doc, &mut defects)),
