@@ -125,8 +125,8 @@ pub enum Refusal {
     /// Does not replace exactly the value that is there.
     #[error("does not replace exactly the value that is there")]
     Predecessor,
-    /// Replaces or removes evidence.
-    #[error("replaces or removes evidence, which is only ever added to")]
+    /// Replaces or removes evidence, or is more of it than is ever read.
+    #[error("replaces, removes or drowns evidence, which is only ever added to")]
     Evidence,
     /// An object inside too many others.
     #[error("objects nested too deep")]

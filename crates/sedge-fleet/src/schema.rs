@@ -32,7 +32,8 @@ use sedge_statement::{Blake3, Control, Deployment, DocKind, GateReport, Profile,
 
 pub(crate) use content::{Content, Node, NotAMap};
 pub(crate) use read::{
-    AuthorityContent, Defects, GateContent, NodeContent, note_evidence, read_authority, read_gate, read_node,
+    AuthorityContent, Defects, GateContent, MAX_ENTRIES, NodeContent, note_evidence, read_authority, read_gate,
+    read_node,
 };
 pub(crate) use write::apply;
 

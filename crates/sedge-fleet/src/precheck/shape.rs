@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Refusal;
 use super::rows::{Action, Key, Row, Value};
 use super::sequence::Sequence;
-use crate::schema::EVIDENCE;
+use crate::schema::{EVIDENCE, MAX_ENTRIES};
 
 /// Objects inside one another. The schema uses four; readers may recurse this far.
 const MAX_DEPTH: u8 = 16;
@@ -85,6 +85,10 @@ impl Shape {
         let is_evidence = self.evidence.contains(&row.object)
             || (row.object == 0 && matches!(row.key, Key::Name(name) if name == EVIDENCE));
         if is_evidence && (row.replaces.is_some() || row.action == Action::Delete) {
+            return Err(Refusal::Evidence);
+        }
+        // Readers take the first so many keys, in their order: more would push out what was said before.
+        if is_evidence && matches!(&object.inside, Inside::Map(names) if names.len() >= MAX_ENTRIES) {
             return Err(Refusal::Evidence);
         }
         match (row.key, row.insert, &mut object.inside) {

@@ -17,7 +17,7 @@ pub(super) const MAX_TEXT: usize = 256;
 /// The longest list of a profile. Sixteen of each keep the largest profile in one change of 512 operations.
 pub(super) const MAX_LIST: usize = 16;
 /// The most entries read of one map, in the order of keys. An epoch of 256 changes, a few entries each, stays far below.
-const MAX_ENTRIES: usize = 4096;
+pub(crate) const MAX_ENTRIES: usize = 4096;
 /// The most pieces of evidence of one node on one rollout. An update that is committed and soaked takes two; each time it is
 /// superseded and offered again takes one more.
 pub(super) const MAX_EVIDENCE: usize = 32;
@@ -181,8 +181,9 @@ pub(super) fn gate_report<D: Content>(doc: &D, map: &D::Id, rollout: RolloutId) 
     Ok(GateReport {
         rollout,
         state,
-        reason: reason(doc, map)?,
-        sha256: digest(doc, map, "sha256")?.map(Sha256::from_bytes),
+        // What does not read is as if it were not there: else a witness could add it later, and so take back the whole.
+        reason: reason(doc, map).ok().flatten(),
+        sha256: digest(doc, map, "sha256").ok().flatten().map(Sha256::from_bytes),
         soaked: Duration::from_millis(unsigned(doc, map, "soaked")?),
         at: Timestamp::from_millis(unsigned(doc, map, "at")?),
     })

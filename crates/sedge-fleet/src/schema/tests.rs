@@ -116,6 +116,23 @@ fn evidence_is_only_added_to_and_a_failure_is_the_last_of_it() {
 }
 
 #[test]
+fn a_failure_stays_whatever_is_added_to_its_entry() {
+    let mut doc = Automerge::new();
+    write(&mut doc, &[Edit::PutGate(GateReport { state: SlotState::Failed, reason: None, sha256: None, ..gate() })]);
+    let said = |doc: &Automerge| read_gate(doc, &mut Defects::default()).reports;
+    assert_eq!(said(&doc)[0].state, SlotState::Failed);
+    let (_, evidence) = doc.get(ROOT, "evidence").unwrap().unwrap();
+    let entry = doc.keys(&evidence).next().unwrap();
+    let (_, entry) = doc.get(&evidence, &entry).unwrap().unwrap();
+    doc.transact::<_, _, AutomergeError>(|tx| {
+        tx.put(&entry, "reason", 7)?;
+        tx.put(&entry, "sha256", vec![1u8, 2, 3])
+    })
+    .unwrap();
+    assert_eq!(said(&doc)[0].state, SlotState::Failed, "an unreadable reason took the failure back");
+}
+
+#[test]
 fn an_edit_that_says_nothing_new_writes_nothing() {
     let mut doc = Automerge::new();
     let edits = [Edit::PutProfile(profile(3)), Edit::PutArtifact { blake3: Blake3::of(b"w"), size: 1 }];
