@@ -165,13 +165,14 @@ impl PeerTable {
     }
 
     /// What is due now; whatever is returned counts as under way until [`Self::dial_ended`] or [`Self::identified`].
-    pub(crate) fn due(&self, members: &BTreeSet<NodeId>) -> Vec<Errand> {
-        self.lock().due(members, Instant::now())
+    pub(crate) fn due(&self, members: &BTreeSet<NodeId>, now: Instant) -> Vec<Errand> {
+        self.lock().due(members, now)
     }
 
-    /// When something will be due next, as far as can be told now.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.lock().next_due()
+    /// When something will be due next after `now`, as far as can be told. What was due then and is not handed out, as there are
+    /// neighbours enough, has no such time.
+    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
+        self.lock().next_due(now)
     }
 
     /// Waits until something changes that may make more due.

@@ -323,13 +323,14 @@ impl Peers {
         (now < until).then_some(until)
     }
 
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    /// When something becomes due after `now`. What is due already and was not handed out waits for a change instead.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         if self.paused {
             return None;
         }
         let peers = self.peers.values().filter(|p| p.is_dialable(self.relayed)).map(|p| p.retry.at());
         let bare = self.bare.values().filter(|b| !b.under_way).map(|b| b.retry.at());
-        peers.chain(bare).min()
+        peers.chain(bare).filter(|at| *at > now).min()
     }
 }
 

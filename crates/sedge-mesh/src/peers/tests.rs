@@ -74,7 +74,29 @@ fn nothing_is_due_while_paused() {
     table.add(at(1, 1), now, wall());
     table.paused = true;
     assert!(table.due(&everyone(), now).is_empty());
-    assert_eq!(table.next_due(), None);
+    assert_eq!(table.next_due(now), None);
+}
+
+#[test]
+fn what_is_due_and_left_alone_wakes_nobody() {
+    let mut now = Instant::now();
+    let mut table = peers();
+    (1..=20).for_each(|n| table.recall(seen(n, 1), now));
+    table.recall(seen(99, 1), now);
+    for id in dialled(&table.due(&everyone(), now)) {
+        table.entry(id, now).link = Link::Connected;
+    }
+    assert_eq!(table.next_due(now), None, "there are neighbours enough, and one is no member");
+    table.add(PeerAddr { id: None, addr: addr(9) }, now, wall());
+    assert_eq!(table.due(&everyone(), now).len(), 1);
+    table.settle(addr(9), Some(node(1)), now, wall());
+    assert!(table.next_due(now).is_some_and(|at| at > now));
+    now += Duration::from_secs(60);
+    assert!(table.due(&everyone(), now).is_empty(), "it is known who is there");
+    assert_eq!(table.next_due(now), None);
+    table.dial_ended(node(1), now);
+    table.disconnected(node(1), Spell::Good, now);
+    assert!(table.next_due(now).is_some_and(|at| at > now), "a lost neighbour is dialled again in its time");
 }
 
 #[test]
