@@ -84,7 +84,7 @@ struct Inner {
     changed: Notify,
     neighbours: watch::Sender<BTreeSet<NodeId>>,
     attempts: watch::Sender<()>,
-    /// Changes whenever an address is learned that neighbours may not know.
+    /// Changes whenever an address is learned that neighbours are told and may not know.
     news: watch::Sender<()>,
 }
 
@@ -140,8 +140,8 @@ impl PeerTable {
 
     /// What anybody on the local network says of where a member is.
     pub(crate) fn nearby(&self, node: NodeId, at: &[SocketAddr], wall: Timestamp) {
-        let learned = self.lock().nearby(node, at, Instant::now(), wall);
-        self.learned(learned);
+        self.lock().nearby(node, at, Instant::now(), wall);
+        self.wake();
     }
 
     /// What this node can tell `listener` of where members are.

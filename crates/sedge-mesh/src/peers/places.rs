@@ -22,7 +22,9 @@ pub(crate) enum Source {
     Operator,
     /// A handshake that only the peer could complete.
     Handshake,
-    /// A member, perhaps the peer itself.
+    /// The peer itself, by a connection that only it could complete.
+    Itself,
+    /// Another member.
     Member(NodeId),
     /// An answer on the local network, from anybody.
     Multicast,
@@ -34,6 +36,22 @@ impl Source {
     fn is_proof(self) -> bool {
         matches!(self, Self::Operator | Self::Handshake)
     }
+
+    /// Whether others are told: what anybody said of somebody else is tried here, and goes no further.
+    fn is_tellable(self) -> bool {
+        self.is_proof() || self == Self::Itself
+    }
+}
+
+/// What adding an address taught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Learned {
+    /// Nothing, or there is no room for it.
+    Nothing,
+    /// A place to try.
+    Hint,
+    /// A place that neighbours should know.
+    News,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +80,13 @@ impl Places {
         self.0.iter().map(|place| (place.addr, place.seen, place.source.is_proof()))
     }
 
+    /// What others may be told: every address that is proven or that the peer named itself, with when it was last seen, and
+    /// whether it is the first of all.
+    pub(crate) fn tellable(&self) -> impl Iterator<Item = (SocketAddr, Timestamp, bool)> + '_ {
+        let places = self.0.iter().enumerate().filter(|(_, place)| place.source.is_tellable());
+        places.map(|(at, place)| (place.addr, place.seen, at == 0))
+    }
+
     /// Whether a handshake succeeded at one of them, or the operator named it.
     pub(crate) fn is_proven(&self) -> bool {
         self.0.first().is_some_and(|place| place.source.is_proof())
@@ -71,15 +96,16 @@ impl Places {
         self.0.first().map(|place| place.addr)
     }
 
-    /// Adds or refreshes an address; whether it is one that was not known.
-    pub(crate) fn add(&mut self, addr: SocketAddr, source: Source, seen: Timestamp) -> bool {
+    /// Adds or refreshes an address.
+    pub(crate) fn add(&mut self, addr: SocketAddr, source: Source, seen: Timestamp) -> Learned {
         let known = self.0.iter_mut().find(|place| place.addr == addr);
-        let is_new = known.is_none();
+        let before = known.as_ref().map(|place| place.source.is_tellable());
         match known {
             Some(place) => {
                 place.seen = place.seen.max(seen);
                 // Proof stays proof, and what the operator named is never forgotten.
-                if source.is_proof() && place.source != Source::Operator {
+                let is_better = source.is_proof() && place.source != Source::Operator;
+                if is_better || (source == Source::Itself && !place.source.is_proof()) {
                     place.source = source;
                 }
             }
@@ -87,7 +113,12 @@ impl Places {
         }
         self.0.sort_by_key(|place| (!place.source.is_proof(), std::cmp::Reverse(place.seen)));
         self.trim();
-        is_new && self.0.iter().any(|place| place.addr == addr)
+        let after = self.0.iter().find(|place| place.addr == addr).map(|place| place.source.is_tellable());
+        match (before, after) {
+            (None | Some(false), Some(true)) => Learned::News,
+            (None, Some(false)) => Learned::Hint,
+            _ => Learned::Nothing,
+        }
     }
 
     /// Forgets what was not seen for long.
@@ -153,8 +184,22 @@ mod tests {
         places.add(addr(2, 1), Source::Handshake, at(10));
         places.add(addr(3, 1), Source::Handshake, at(20));
         assert_eq!(places.all().collect::<Vec<_>>(), [addr(3, 1), addr(2, 1), addr(1, 1)]);
-        assert!(!places.add(addr(1, 1), Source::Handshake, at(60)), "known before");
+        assert_eq!(places.add(addr(1, 1), Source::Handshake, at(60)), Learned::News, "only heard of before");
+        assert_eq!(places.add(addr(1, 1), Source::Handshake, at(70)), Learned::Nothing);
         assert_eq!(places.first(), Some(addr(1, 1)));
+    }
+
+    #[test]
+    fn only_what_is_proven_or_comes_from_the_peer_itself_is_told() {
+        let mut places = Places::default();
+        assert_eq!(places.add(addr(1, 1), member(1), at(50)), Learned::Hint);
+        assert_eq!(places.add(addr(2, 1), Source::Multicast, at(50)), Learned::Hint);
+        assert_eq!(places.add(addr(3, 1), Source::Memory, at(50)), Learned::Hint);
+        assert_eq!(places.tellable().count(), 0);
+        assert_eq!(places.add(addr(2, 1), Source::Itself, at(50)), Learned::News);
+        assert_eq!(places.add(addr(4, 1), Source::Handshake, at(40)), Learned::News);
+        let told: Vec<_> = places.tellable().collect();
+        assert_eq!(told, [(addr(4, 1), at(40), true), (addr(2, 1), at(50), false)]);
     }
 
     #[test]

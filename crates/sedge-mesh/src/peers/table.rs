@@ -9,7 +9,7 @@ use iroh::endpoint::WeakConnectionHandle;
 use sedge_statement::{NodeId, Timestamp};
 use tokio::time::Instant;
 
-use super::places::{Places, Source, is_plausible};
+use super::places::{Learned, Places, Source, is_plausible};
 use super::{Errand, Sighting, Spell};
 use crate::PeerAddr;
 use crate::retry::Retry;
@@ -104,33 +104,33 @@ impl Peers {
     ) -> bool {
         let (me, mut learned) = (self.me, false);
         for Sighted { node, at } in whereabouts.0.iter().filter(|s| s.node != me && is_member(s.node)) {
+            let source = if *node == teller { Source::Itself } else { Source::Member(teller) };
             for (addr, age) in at.iter().filter(|(addr, _)| is_plausible(*addr, reached)) {
                 let age = u64::from(*age).saturating_mul(1000);
                 let seen = Timestamp::from_millis(wall.as_millis().saturating_sub(age));
-                learned |= self.hint(*node, *addr, Source::Member(teller), seen, now);
+                learned |= self.hint(*node, *addr, source, seen, now) == Learned::News;
             }
             self.forget_old(*node, wall);
         }
         learned
     }
 
-    pub(super) fn nearby(&mut self, node: NodeId, at: &[SocketAddr], now: Instant, wall: Timestamp) -> bool {
-        let (me, mut learned) = (self.me, false);
+    pub(super) fn nearby(&mut self, node: NodeId, at: &[SocketAddr], now: Instant, wall: Timestamp) {
+        let me = self.me;
         for addr in at.iter().filter(|addr| node != me && is_plausible(**addr, None)) {
-            learned |= self.hint(node, *addr, Source::Multicast, wall, now);
+            self.hint(node, *addr, Source::Multicast, wall, now);
         }
-        learned
     }
 
-    /// Takes a hint; whether it is a new one. It may bring an attempt forward, but only now and then.
-    fn hint(&mut self, node: NodeId, addr: SocketAddr, source: Source, seen: Timestamp, now: Instant) -> bool {
+    /// Takes a hint. It may bring an attempt forward, but only now and then.
+    fn hint(&mut self, node: NodeId, addr: SocketAddr, source: Source, seen: Timestamp, now: Instant) -> Learned {
         let peer = self.entry(node, now);
-        let is_new = peer.places.add(addr, source, seen);
-        if is_new && peer.link == Link::Apart && peer.hints_from <= now {
+        let learned = peer.places.add(addr, source, seen);
+        if learned != Learned::Nothing && peer.link == Link::Apart && peer.hints_from <= now {
             peer.hints_from = now + HINT_EVERY;
             peer.retry.hasten(now);
         }
-        is_new
+        learned
     }
 
     fn forget_old(&mut self, node: NodeId, wall: Timestamp) {
@@ -139,7 +139,8 @@ impl Peers {
         }
     }
 
-    /// The neighbours' addresses and what else is known of members, as much as one message takes.
+    /// Where the neighbours and other members were reached or say they are, as much as one message takes. What is only rumour
+    /// is not told: each lie would be news to the whole mesh.
     pub(super) fn whereabouts(
         &self,
         listener: NodeId,
@@ -148,12 +149,12 @@ impl Peers {
     ) -> Whereabouts {
         let tellable = |(id, peer): (&NodeId, &Peer)| {
             let connected = peer.link == Link::Connected;
-            let age = |(at, (addr, seen, _)): (usize, (SocketAddr, Timestamp, bool))| match connected && at == 0 {
+            let age = |(addr, seen, first): (SocketAddr, Timestamp, bool)| match connected && first {
                 // It is there now.
                 true => (addr, 0),
                 false => (addr, age_in_seconds(wall.since(seen))),
             };
-            let at: Vec<_> = peer.places.seen().enumerate().map(age).take(whereabouts::MAX_ADDRESSES).collect();
+            let at: Vec<_> = peer.places.tellable().map(age).take(whereabouts::MAX_ADDRESSES).collect();
             (*id != listener && !at.is_empty() && is_member(*id)).then_some((connected, Sighted { node: *id, at }))
         };
         let mut sighted: Vec<_> = self.peers.iter().filter_map(tellable).collect();
@@ -191,7 +192,7 @@ impl Peers {
         peer.link = Link::Connected;
         peer.connection = Some(connection);
         peer.since = now;
-        observed.is_some_and(|addr| peer.places.add(addr, Source::Handshake, wall))
+        observed.is_some_and(|addr| peer.places.add(addr, Source::Handshake, wall) == Learned::News)
     }
 
     pub(super) fn heard(&mut self, id: NodeId, at: Timestamp) {

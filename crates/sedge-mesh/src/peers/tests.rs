@@ -156,9 +156,22 @@ fn what_neighbours_say_is_believed_of_members_only_and_never_of_this_node() {
     let mut all = saying(0, [1]);
     all.0.extend(saying(2, [2]).0);
     all.0.extend(saying(3, [3]).0);
-    assert!(table.told(node(1), Some(addr(1)), &all, |n| n != node(3), now, wall()));
+    assert!(table.told(node(2), Some(addr(1)), &all, |n| n != node(3), now, wall()));
     assert_eq!(table.peers.keys().copied().collect::<Vec<_>>(), [node(2)]);
-    assert!(!table.told(node(1), Some(addr(1)), &all, |n| n != node(3), now, wall()), "nothing new");
+    assert!(!table.told(node(2), Some(addr(1)), &all, |n| n != node(3), now, wall()), "nothing new");
+}
+
+#[test]
+fn rumours_are_tried_and_neither_news_nor_told_on() {
+    let now = Instant::now();
+    let mut table = peers();
+    table.nearby(node(1), &[addr(1)], now, wall());
+    assert!(!table.told(node(9), Some(addr(9)), &saying(2, [2]), |_| true, now, wall()));
+    table.recall(Sighting { proven: false, ..seen(3, 3) }, now);
+    assert!(table.whereabouts(node(7), |_| true, wall()).0.is_empty());
+    assert_eq!(dialled(&table.due(&everyone(), now)).len(), 3);
+    assert!(table.told(node(2), Some(addr(2)), &saying(2, [2]), |_| true, now, wall()), "it says so itself");
+    assert_eq!(table.whereabouts(node(7), |_| true, wall()), saying(2, [2]));
 }
 
 #[test]
