@@ -138,7 +138,7 @@ impl Mesh {
             table.add(peer, now());
         }
         for sighting in config.sightings {
-            table.recall(sighting);
+            table.recall(sighting, now());
         }
         if !config.relays.is_empty() {
             table.use_relay();

@@ -108,8 +108,8 @@ impl PeerTable {
     }
 
     /// Recalls where a peer was before this node was restarted.
-    pub(crate) fn recall(&self, sighting: Sighting) {
-        self.lock().recall(sighting, Instant::now());
+    pub(crate) fn recall(&self, sighting: Sighting, wall: Timestamp) {
+        self.lock().recall(sighting, Instant::now(), wall);
         self.wake();
     }
 

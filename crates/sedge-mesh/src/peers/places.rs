@@ -121,9 +121,21 @@ impl Places {
         }
     }
 
-    /// Forgets what was not seen for long.
+    /// The peer is at the first of them now, where that one is proven.
+    pub(crate) fn is_there(&mut self, now: Timestamp) {
+        if let Some(place) = self.0.first_mut().filter(|place| place.source.is_proof()) {
+            place.seen = place.seen.max(now);
+        }
+    }
+
+    /// Forgets what was not seen for long, except the best that is proven: a clock that jumps ahead must not cost a node
+    /// everybody it knows.
     pub(crate) fn age(&mut self, now: Timestamp) {
-        self.0.retain(|p| p.source == Source::Operator || now.since(p.seen) < FORGOTTEN_AFTER);
+        let best = self.0.first().filter(|place| place.source.is_proof()).map(|place| place.addr);
+        self.0.retain(|place| {
+            let is_kept = place.source == Source::Operator || Some(place.addr) == best;
+            is_kept || now.since(place.seen) < FORGOTTEN_AFTER
+        });
     }
 
     fn trim(&mut self) {
@@ -241,6 +253,18 @@ mod tests {
         places.add(addr(3, 1), Source::Handshake, at(10));
         places.age(at(5).plus(FORGOTTEN_AFTER));
         assert_eq!(places.all().collect::<Vec<_>>(), [addr(3, 1), addr(1, 1)]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_leaves_the_best_proven_address() {
+        let mut places = Places::default();
+        places.add(addr(1, 1), Source::Handshake, at(10));
+        places.add(addr(2, 1), Source::Handshake, at(0));
+        places.add(addr(3, 1), Source::Itself, at(20));
+        places.age(at(20).plus(FORGOTTEN_AFTER * 100));
+        assert_eq!(places.all().collect::<Vec<_>>(), [addr(1, 1)]);
+        places.is_there(at(30));
+        assert_eq!(places.tellable().next(), Some((addr(1, 1), at(30), true)));
     }
 
     #[test]

@@ -86,10 +86,11 @@ impl Peers {
         }
     }
 
-    pub(super) fn recall(&mut self, sighting: Sighting, now: Instant) {
+    pub(super) fn recall(&mut self, sighting: Sighting, now: Instant, wall: Timestamp) {
         if sighting.node != self.me {
             let source = if sighting.proven { Source::Handshake } else { Source::Memory };
-            self.entry(sighting.node, now).places.add(sighting.addr, source, sighting.seen);
+            // A date in the future is of a clock that was wrong, and would never grow old.
+            self.entry(sighting.node, now).places.add(sighting.addr, source, sighting.seen.min(wall));
         }
     }
 
@@ -135,7 +136,7 @@ impl Peers {
 
     fn forget_old(&mut self, node: NodeId, wall: Timestamp) {
         if let Some(peer) = self.peers.get_mut(&node) {
-            peer.places.age(wall);
+            peer.forget_old(wall);
         }
     }
 
@@ -167,17 +168,9 @@ impl Peers {
     }
 
     pub(super) fn sightings(&mut self, wall: Timestamp) -> Vec<Sighting> {
-        self.peers.values_mut().for_each(|peer| peer.places.age(wall));
-        let of = |(id, peer): (&NodeId, &Peer)| {
-            let node = *id;
-            let connected = peer.link == Link::Connected;
-            let places: Vec<_> = peer.places.seen().enumerate().collect();
-            places.into_iter().map(move |(at, (addr, seen, proven))| {
-                let seen = if connected && at == 0 { wall } else { seen };
-                Sighting { node, addr, seen, proven }
-            })
-        };
-        self.peers.iter().flat_map(of).collect()
+        self.peers.values_mut().for_each(|peer| peer.forget_old(wall));
+        let places = self.peers.iter().flat_map(|(id, peer)| peer.places.seen().map(|place| (*id, place)));
+        places.map(|(node, (addr, seen, proven))| Sighting { node, addr, seen, proven }).collect()
     }
 
     pub(super) fn connected(
@@ -336,6 +329,13 @@ impl Peers {
 }
 
 impl Peer {
+    fn forget_old(&mut self, wall: Timestamp) {
+        if self.link == Link::Connected {
+            self.places.is_there(wall);
+        }
+        self.places.age(wall);
+    }
+
     fn is_dialable(&self, relayed: bool) -> bool {
         self.link == Link::Apart && self.has_way(relayed)
     }

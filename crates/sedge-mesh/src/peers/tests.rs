@@ -51,7 +51,7 @@ fn known_members_are_dialled_until_there_are_enough_neighbours_and_configured_on
     for n in 1..=20 {
         match n > 18 {
             true => table.add(at(n, 1), now, wall()),
-            false => table.recall(seen(n, 1), now),
+            false => table.recall(seen(n, 1), now, wall()),
         }
     }
     assert_eq!(dialled(&table.due(&everyone(), now)).len(), NEIGHBOURS + 2);
@@ -62,7 +62,7 @@ fn known_members_are_dialled_until_there_are_enough_neighbours_and_configured_on
 fn strangers_are_not_dialled_unless_configured() {
     let now = Instant::now();
     let mut table = peers();
-    table.recall(seen(1, 1), now);
+    table.recall(seen(1, 1), now, wall());
     table.add(at(2, 2), now, wall());
     assert_eq!(dialled(&table.due(&BTreeSet::from([node(0), node(7)]), now)), [node(2)]);
 }
@@ -81,8 +81,8 @@ fn nothing_is_due_while_paused() {
 fn what_is_due_and_left_alone_wakes_nobody() {
     let mut now = Instant::now();
     let mut table = peers();
-    (1..=20).for_each(|n| table.recall(seen(n, 1), now));
-    table.recall(seen(99, 1), now);
+    (1..=20).for_each(|n| table.recall(seen(n, 1), now, wall()));
+    table.recall(seen(99, 1), now, wall());
     for id in dialled(&table.due(&everyone(), now)) {
         table.entry(id, now).link = Link::Connected;
     }
@@ -167,7 +167,7 @@ fn rumours_are_tried_and_neither_news_nor_told_on() {
     let mut table = peers();
     table.nearby(node(1), &[addr(1)], now, wall());
     assert!(!table.told(node(9), Some(addr(9)), &saying(2, [2]), |_| true, now, wall()));
-    table.recall(Sighting { proven: false, ..seen(3, 3) }, now);
+    table.recall(Sighting { proven: false, ..seen(3, 3) }, now, wall());
     assert!(table.whereabouts(node(7), |_| true, wall()).0.is_empty());
     assert_eq!(dialled(&table.due(&everyone(), now)).len(), 3);
     assert!(table.told(node(2), Some(addr(2)), &saying(2, [2]), |_| true, now, wall()), "it says so itself");
@@ -200,7 +200,7 @@ fn a_neighbour_is_told_of_others_but_not_of_itself_and_within_limits() {
     let mut table = peers();
     for n in 1..=200 {
         for port in 1..=4 {
-            table.recall(seen(n, port), now);
+            table.recall(seen(n, port), now, wall());
         }
     }
     let told = table.whereabouts(node(1), |n| n != node(2), wall());
@@ -223,7 +223,7 @@ fn what_was_seen_is_told_with_its_age_and_kept_with_its_date() {
     let now = Instant::now();
     let mut table = peers();
     let earlier = Timestamp::from_millis(wall().as_millis() - 90_000);
-    table.recall(Sighting { seen: earlier, ..seen(1, 1) }, now);
+    table.recall(Sighting { seen: earlier, ..seen(1, 1) }, now, wall());
     assert_eq!(table.whereabouts(node(2), |_| true, wall()).0[0].at, [(addr(1), 90)]);
     assert_eq!(table.sightings(wall()), [Sighting { seen: earlier, ..seen(1, 1) }]);
     table.entry(node(1), now).places.add(addr(2), Source::Multicast, wall());
@@ -235,7 +235,15 @@ fn what_was_seen_is_told_with_its_age_and_kept_with_its_date() {
 fn a_newcomer_that_knows_no_member_dials_whoever_let_it_in_and_nobody_it_only_heard_of() {
     let now = Instant::now();
     let mut table = peers();
-    table.recall(seen(1, 1), now);
-    table.recall(Sighting { proven: false, ..seen(2, 2) }, now);
+    table.recall(seen(1, 1), now, wall());
+    table.recall(Sighting { proven: false, ..seen(2, 2) }, now, wall());
     assert_eq!(dialled(&table.due(&BTreeSet::from([node(0)]), now)), [node(1)]);
+}
+
+#[test]
+fn a_date_of_a_clock_that_was_ahead_is_no_later_than_now() {
+    let now = Instant::now();
+    let mut table = peers();
+    table.recall(Sighting { seen: wall().plus(HINT_EVERY), ..seen(1, 1) }, now, wall());
+    assert_eq!(table.sightings(wall()), [seen(1, 1)]);
 }
