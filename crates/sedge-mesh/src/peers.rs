@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::PeerAddr;
 use crate::endpoint::{Path, path};
 use crate::whereabouts::Whereabouts;
+pub(crate) use places::is_plausible;
 use table::{Link, Peers};
 
 /// How long after a start neighbours are waited for, before this node writes.
