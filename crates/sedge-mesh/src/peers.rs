@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use iroh::endpoint::WeakConnectionHandle;
+use sedge_fleet::FleetView;
 use sedge_statement::{NodeId, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
@@ -260,10 +261,11 @@ impl PeerTable {
     }
 
     /// Waits until neighbours had their moment to speak since `started`, or none is reached.
-    pub(crate) async fn settled(&self, started: Instant) {
+    pub(crate) async fn settled(&self, started: Instant, view: &watch::Receiver<Arc<FleetView>>) {
         let mut attempts = self.inner.attempts.subscribe();
         loop {
-            let again = self.lock().settles_at(started + SETTLE_DEADLINE, Instant::now());
+            let members = view.borrow().members.keys().copied().collect();
+            let again = self.lock().settles_at(&members, started + SETTLE_DEADLINE, Instant::now());
             let Some(again) = again else { return };
             tokio::select! {
                 () = sleep_until(again) => {}

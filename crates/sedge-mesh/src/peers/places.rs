@@ -9,7 +9,7 @@ use sedge_statement::{NodeId, Timestamp};
 const MAX_PROVEN: usize = 8;
 /// How many addresses of one peer are kept that were only heard of.
 const MAX_HINTS: usize = 8;
-/// How many of these may come from one source, so that one liar leaves room for others.
+/// How many of these may come from one source, so that one liar leaves room for others. What this node remembers came from several.
 const MAX_HINTS_OF_ONE: usize = 4;
 /// After how long unseen an address is forgotten, unless the operator named it: a device that was in a drawer for a month
 /// announces itself again when it comes back.
@@ -147,7 +147,8 @@ impl Places {
         }
         let hints = || self.0.iter().filter(|place| !place.source.is_proof());
         let of = |source| hints().filter(|place| place.source == source).count();
-        let crowded = hints().map(|place| place.source).find(|source| of(*source) > MAX_HINTS_OF_ONE);
+        let crowds = |source: &Source| *source != Source::Memory && of(*source) > MAX_HINTS_OF_ONE;
+        let crowded = hints().map(|place| place.source).find(crowds);
         let crowded = crowded.or_else(|| {
             let loudest = hints().map(|place| place.source).max_by_key(|source| of(*source));
             loudest.filter(|_| hints().count() > MAX_HINTS)
@@ -243,6 +244,15 @@ mod tests {
         }
         assert_eq!(places.all().count(), 1 + MAX_HINTS);
         assert_eq!(places.first(), Some(addr(2, 1)));
+    }
+
+    #[test]
+    fn as_many_hints_are_remembered_as_were_kept() {
+        let mut places = Places::default();
+        for host in 1..=100 {
+            places.add(addr(host, 1), Source::Memory, at(0));
+        }
+        assert_eq!(places.all().count(), MAX_HINTS);
     }
 
     #[test]

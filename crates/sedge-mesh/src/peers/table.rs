@@ -267,12 +267,9 @@ impl Peers {
         ready.retain(|(_, peer)| peer.is_dialable(relayed) && peer.retry.at() <= now);
         // Each node prefers others, so that no few of them carry everybody; and whoever failed less often comes first.
         ready.sort_by_key(|(id, peer)| (!peer.configured, peer.retry.failures(), shuffled(0, &(me, id))));
-        // A newcomer holds nobody's certificate yet but its own: it trusts whoever let it in to be a member.
-        let stranded = members.iter().all(|id| *id == me);
         let mut errands = Vec::new();
         for (id, peer) in ready {
-            let sought = members.contains(id) || (stranded && peer.places.is_proven());
-            let sought = sought && !peer.configured && free > 0;
+            let sought = !peer.configured && free > 0 && peer.is_sought(*id, me, members);
             if peer.configured || sought {
                 free -= usize::from(sought);
                 peer.link = Link::Dialling;
@@ -304,10 +301,15 @@ impl Peers {
     }
 
     /// When to look again whether this node may write; none once it may.
-    pub(super) fn settles_at(&self, deadline: Instant, now: Instant) -> Option<Instant> {
+    pub(super) fn settles_at(&self, members: &BTreeSet<NodeId>, deadline: Instant, now: Instant) -> Option<Instant> {
         let first = self.peers.values().filter(|p| p.link == Link::Connected).map(|p| p.since).min();
-        let untried = self.peers.values().any(|p| p.has_way(self.relayed) && p.retry.failures() == 0)
-            || self.bare.values().any(|b| b.found.is_none() && b.retry.failures() == 0);
+        // What is never dialled never fails.
+        let is_dialled = |id: &NodeId, peer: &Peer| {
+            (peer.configured || peer.is_sought(*id, self.me, members)) && peer.has_way(self.relayed)
+        };
+        let has_strangers = members.iter().any(|id| *id != self.me);
+        let untried = self.peers.iter().any(|(id, peer)| is_dialled(id, peer) && peer.retry.failures() == 0)
+            || (has_strangers && self.bare.values().any(|b| b.found.is_none() && b.retry.failures() == 0));
         let until = match first {
             Some(since) => deadline.min(since + HEARING),
             None if self.paused => now,
@@ -338,6 +340,12 @@ impl Peer {
 
     fn is_dialable(&self, relayed: bool) -> bool {
         self.link == Link::Apart && self.has_way(relayed)
+    }
+
+    /// Whether it is dialled where neighbours are wanted: a member. A newcomer holds nobody's certificate yet but its own, and
+    /// trusts whoever let it in to be one.
+    fn is_sought(&self, id: NodeId, me: NodeId, members: &BTreeSet<NodeId>) -> bool {
+        members.contains(&id) || (self.places.is_proven() && members.iter().all(|member| *member == me))
     }
 
     fn has_way(&self, relayed: bool) -> bool {

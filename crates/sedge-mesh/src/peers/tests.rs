@@ -125,17 +125,32 @@ fn a_node_writes_once_a_neighbour_was_heard_or_none_is_reached() {
     let now = Instant::now();
     let deadline = now + SETTLE_DEADLINE;
     let mut table = peers();
-    assert_eq!(table.settles_at(deadline, now), None, "nobody to wait for");
+    assert_eq!(table.settles_at(&everyone(), deadline, now), None, "nobody to wait for");
     table.add(at(1, 1), now, wall());
-    assert_eq!(table.settles_at(deadline, now), Some(deadline));
+    assert_eq!(table.settles_at(&everyone(), deadline, now), Some(deadline));
     table.entry(node(1), now).retry.failed(now);
-    assert_eq!(table.settles_at(deadline, now), None, "nobody is reached");
+    assert_eq!(table.settles_at(&everyone(), deadline, now), None, "nobody is reached");
     let peer = table.entry(node(1), now);
     (peer.link, peer.since) = (Link::Connected, now);
-    assert_eq!(table.settles_at(deadline, now), Some(now + HEARING));
-    assert_eq!(table.settles_at(deadline, now + HEARING), None);
+    assert_eq!(table.settles_at(&everyone(), deadline, now), Some(now + HEARING));
+    assert_eq!(table.settles_at(&everyone(), deadline, now + HEARING), None);
     table.entry(node(1), now).since = deadline;
-    assert_eq!(table.settles_at(deadline, deadline), None, "never longer than this");
+    assert_eq!(table.settles_at(&everyone(), deadline, deadline), None, "never longer than this");
+}
+
+#[test]
+fn whoever_is_never_dialled_is_not_waited_for() {
+    let now = Instant::now();
+    let deadline = now + SETTLE_DEADLINE;
+    let (alone, both) = (BTreeSet::from([node(0)]), BTreeSet::from([node(0), node(1)]));
+    let mut table = peers();
+    table.recall(seen(2, 1), now, wall());
+    assert_eq!(table.settles_at(&both, deadline, now), None, "no member");
+    assert_eq!(table.settles_at(&alone, deadline, now), Some(deadline), "a newcomer dials it");
+    let mut table = peers();
+    table.add(PeerAddr { id: None, addr: addr(9) }, now, wall());
+    assert_eq!(table.settles_at(&alone, deadline, now), None, "nobody can be there");
+    assert_eq!(table.settles_at(&both, deadline, now), Some(deadline));
 }
 
 #[test]
@@ -143,10 +158,10 @@ fn a_node_waits_for_answers_of_the_local_network_before_it_writes() {
     let now = Instant::now();
     let mut table = peers();
     table.listening_until = Some(now + LISTENING);
-    assert_eq!(table.settles_at(now + SETTLE_DEADLINE, now), Some(now + LISTENING));
-    assert_eq!(table.settles_at(now + SETTLE_DEADLINE, now + LISTENING), None);
+    assert_eq!(table.settles_at(&everyone(), now + SETTLE_DEADLINE, now), Some(now + LISTENING));
+    assert_eq!(table.settles_at(&everyone(), now + SETTLE_DEADLINE, now + LISTENING), None);
     table.paused = true;
-    assert_eq!(table.settles_at(now + SETTLE_DEADLINE, now), None, "a silent node hears nobody");
+    assert_eq!(table.settles_at(&everyone(), now + SETTLE_DEADLINE, now), None, "a silent node hears nobody");
 }
 
 #[test]
