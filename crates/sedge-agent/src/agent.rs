@@ -26,6 +26,7 @@ use crate::peers;
 use crate::planning::plan_of;
 use crate::reconcile::{Outlets, Reconciler};
 use crate::slot_watch::SlotWatch;
+use crate::tickets::MAX_RELAYS;
 
 /// How often addresses of peers are kept.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
@@ -282,6 +283,10 @@ async fn start_mesh(
 ) -> Result<Mesh, ApiError> {
     let known = peers::known(&home.store, now())?;
     let relays = if config.relays.is_empty() { peers::relays(&home.store)? } else { config.relays.clone() };
+    if config.relays.len() > MAX_RELAYS {
+        let given = config.relays.len();
+        return Err(ApiError::usage(format!("{given} relays"), &format!("Give at most {MAX_RELAYS} --relay.")));
+    }
     let last: Option<[u8; 2]> = home.store.meta(PORT)?.and_then(|bytes| bytes.try_into().ok());
     let port = last.map_or(0, u16::from_le_bytes);
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
