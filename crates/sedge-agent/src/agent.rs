@@ -258,7 +258,7 @@ impl Agent {
                 tracing::error!(%error, "a part of the agent ended badly");
             }
         }
-        keep_known_peers(&self.core);
+        keep_known_peers(&self.core).await;
         self.core.mesh.shutdown().await;
         self.core.blobs.shutdown().await;
         // A socket without an agent only confuses; the next agent replaces it if this fails.
@@ -330,15 +330,21 @@ async fn keep_peers(core: Arc<Core>) {
     loop {
         tokio::select! {
             () = core.stop.cancelled() => return,
-            _ = every.tick() => keep_known_peers(&core),
+            _ = every.tick() => keep_known_peers(&core).await,
         }
     }
 }
 
-fn keep_known_peers(core: &Core) {
-    if let Err(error) = peers::remember(&core.store, core.mesh.sightings()) {
-        tracing::warn!(%error, "addresses of peers could not be kept");
-    }
+async fn keep_known_peers(core: &Core) {
+    let (store, sightings) = (Arc::clone(&core.store), core.mesh.sightings());
+    // It waits for the disk.
+    let kept = tokio::task::spawn_blocking(move || peers::remember(&store, sightings)).await;
+    let error = match kept {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(%error, "addresses of peers could not be kept");
 }
 
 async fn stop_with_mesh(core: Arc<Core>) {
