@@ -26,6 +26,7 @@ use crate::peers;
 use crate::planning::plan_of;
 use crate::reconcile::{Outlets, Reconciler};
 use crate::slot_watch::SlotWatch;
+use crate::tickets::MAX_RELAYS;
 
 /// How often addresses of peers are kept.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
@@ -257,7 +258,7 @@ impl Agent {
                 tracing::error!(%error, "a part of the agent ended badly");
             }
         }
-        keep_known_peers(&self.core);
+        keep_known_peers(&self.core).await;
         self.core.mesh.shutdown().await;
         self.core.blobs.shutdown().await;
         // A socket without an agent only confuses; the next agent replaces it if this fails.
@@ -282,6 +283,10 @@ async fn start_mesh(
 ) -> Result<Mesh, ApiError> {
     let known = peers::known(&home.store, now())?;
     let relays = if config.relays.is_empty() { peers::relays(&home.store)? } else { config.relays.clone() };
+    if config.relays.len() > MAX_RELAYS {
+        let given = config.relays.len();
+        return Err(ApiError::usage(format!("{given} relays"), &format!("Give at most {MAX_RELAYS} --relay.")));
+    }
     let last: Option<[u8; 2]> = home.store.meta(PORT)?.and_then(|bytes| bytes.try_into().ok());
     let port = last.map_or(0, u16::from_le_bytes);
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
@@ -325,15 +330,21 @@ async fn keep_peers(core: Arc<Core>) {
     loop {
         tokio::select! {
             () = core.stop.cancelled() => return,
-            _ = every.tick() => keep_known_peers(&core),
+            _ = every.tick() => keep_known_peers(&core).await,
         }
     }
 }
 
-fn keep_known_peers(core: &Core) {
-    if let Err(error) = peers::remember(&core.store, core.mesh.sightings()) {
-        tracing::warn!(%error, "addresses of peers could not be kept");
-    }
+async fn keep_known_peers(core: &Core) {
+    let (store, sightings) = (Arc::clone(&core.store), core.mesh.sightings());
+    // It waits for the disk.
+    let kept = tokio::task::spawn_blocking(move || peers::remember(&store, sightings)).await;
+    let error = match kept {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(%error, "addresses of peers could not be kept");
 }
 
 async fn stop_with_mesh(core: Arc<Core>) {

@@ -16,7 +16,7 @@ use crate::core::{Core, now};
 use crate::home::{Home, HomeError};
 use crate::peers;
 use crate::store::{Store, StoreError};
-use crate::tickets::{self, Grant, MAX_USES, NoGrant};
+use crate::tickets::{self, Grant, MAX_ADDRESSES, MAX_RELAYS, MAX_USES, NoGrant};
 
 /// What the maker of a mesh chooses.
 #[derive(Debug, Clone)]
@@ -238,17 +238,25 @@ impl Core {
             expires,
             issued: BTreeMap::new(),
         };
-        tickets::keep(&self.store, &secret, &grant)?;
         let ticket = Ticket {
             mesh: view.mesh,
             mesh_name: view.genesis.name.clone(),
             issuer: self.me(),
-            addresses: self.mesh.listen_addresses(),
-            secret,
+            addresses: self.mesh.listen_addresses().into_iter().take(MAX_ADDRESSES).collect(),
+            secret: secret.clone(),
             expires,
-            relays: self.mesh.relays().to_vec(),
+            relays: self.mesh.relays().iter().take(MAX_RELAYS).cloned().collect(),
         };
-        Ok(Invitation { ticket: ticket.to_string(), expires })
+        let ticket = ticket.to_string();
+        // Names of relays may be long; a ticket that nobody can read is not given out.
+        if ticket.parse::<Ticket>().is_err() {
+            return Err(ApiError::refused(
+                "the ticket would be too long to be read",
+                "Start the agent with fewer --relay, or with relays of shorter names.",
+            ));
+        }
+        tickets::keep(&self.store, &secret, &grant)?;
+        Ok(Invitation { ticket, expires })
     }
 }
 

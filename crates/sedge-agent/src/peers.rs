@@ -4,6 +4,7 @@
 //! milliseconds, WORD `proven` where a handshake succeeded there and `heard` where somebody said so. A line of an address
 //! alone, as earlier versions wrote them, counts as proven now.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use sedge_mesh::Sighting;
@@ -20,9 +21,11 @@ const HOUR: u64 = 3_600_000;
 /// The name under which `meta` keeps the relays of the ticket that this node joined with.
 const RELAYS: &str = "relays";
 
-/// Keeps where peers were, in place of what was kept before.
+/// Keeps where peers were, in place of what was kept before. Of more than there is room for those stay that were reached, and last.
 pub(crate) fn remember(store: &Store, sightings: impl IntoIterator<Item = Sighting>) -> Result<(), StoreError> {
     let mut by_node: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
+    let mut sightings: Vec<Sighting> = sightings.into_iter().collect();
+    sightings.sort_by_key(|sighting| (!sighting.proven, Reverse(sighting.seen)));
     for sighting in sightings {
         if by_node.len() == MAX_PEERS && !by_node.contains_key(&sighting.node) {
             continue;
@@ -34,17 +37,17 @@ pub(crate) fn remember(store: &Store, sightings: impl IntoIterator<Item = Sighti
             lines.push(format!("{} {seen} {word}", sighting.addr));
         }
     }
+    let records = by_node.into_iter().map(|(node, lines)| (node.as_bytes().to_vec(), lines.join("\n").into_bytes()));
+    let records: BTreeMap<Vec<u8>, Vec<u8>> = records.collect();
     let kept: BTreeMap<Vec<u8>, Vec<u8>> = store.list(Kind::Peer)?.into_iter().collect();
-    for id in kept.keys().filter(|id| !by_node.keys().any(|node| node.as_bytes().as_slice() == id.as_slice())) {
-        store.put(Kind::Peer, id, None)?;
+    let gone = kept.keys().filter(|id| !records.contains_key(*id)).map(|id| (id.as_slice(), None));
+    let changed = records.iter().filter(|(id, record)| kept.get(*id) != Some(*record));
+    let changed = changed.map(|(id, record)| (id.as_slice(), Some(record.as_slice())));
+    let mut writes = gone.chain(changed).peekable();
+    if writes.peek().is_none() {
+        return Ok(());
     }
-    for (node, lines) in by_node {
-        let record = lines.join("\n").into_bytes();
-        if kept.get(node.as_bytes().as_slice()) != Some(&record) {
-            store.put(Kind::Peer, node.as_bytes(), Some(&record))?;
-        }
-    }
-    Ok(())
+    store.put_many(Kind::Peer, writes)
 }
 
 /// What was kept.
@@ -101,6 +104,21 @@ mod tests {
         assert_eq!(known(&store, NOW).unwrap(), all);
         remember(&store, [all[2]]).unwrap();
         assert_eq!(known(&store, NOW).unwrap(), [all[2]]);
+    }
+
+    #[test]
+    fn of_too_many_peers_those_that_were_reached_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state.redb")).unwrap();
+        let many = (0..MAX_PEERS).map(|n| {
+            let id = [&[0; 24][..], &n.to_be_bytes()].concat();
+            Sighting { node: NodeId::from_bytes(id.try_into().unwrap()), ..sighting(0, 1, false) }
+        });
+        let reached = sighting(255, 2, true);
+        remember(&store, many.chain([reached])).unwrap();
+        let known = known(&store, NOW).unwrap();
+        assert_eq!(known.len(), MAX_PEERS);
+        assert!(known.contains(&reached));
     }
 
     #[test]

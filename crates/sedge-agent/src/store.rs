@@ -147,6 +147,15 @@ impl Store {
         self.write(kind.table(), std::iter::once((key, value)))
     }
 
+    /// Sets and removes records of one table, all or none, synced.
+    pub(crate) fn put_many<'a>(
+        &self,
+        kind: Kind,
+        records: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) -> Result<(), StoreError> {
+        self.write(kind.table(), records)
+    }
+
     /// Sets records of several tables, all or none, synced.
     pub(crate) fn put_all(&self, records: Vec<(Kind, Vec<u8>, Vec<u8>)>) -> Result<(), StoreError> {
         let mut write = self.0.begin_write()?;

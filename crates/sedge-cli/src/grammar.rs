@@ -147,8 +147,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "[ID@]IP:PORT")]
     pub(crate) peer: Vec<PeerAddress>,
     /// A relay of yours, for nodes that cannot reach each other directly: http://HOST:PORT, or https:// for one whose
-    /// certificate this machine trusts. An IP address as the host spares asking a name server. May be given several times; by
-    /// default the relays of the ticket that this node joined with, and no other relay ever
+    /// certificate a public authority signed; an authority of your own is refused. An IP address as the host spares asking a
+    /// name server. May be given up to four times; by default the relays of the ticket that this node joined with, and no other
+    /// relay ever
     #[arg(long, value_name = "URL")]
     pub(crate) relay: Vec<RelayAddress>,
     /// Neither look for members on the local network by multicast, nor be found there

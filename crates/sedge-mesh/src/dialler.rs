@@ -40,11 +40,12 @@ impl Dialler {
         let mut tasks = JoinSet::new();
         loop {
             let members = self.view.borrow().members.keys().copied().collect();
-            for errand in self.table.due(&members) {
+            let now = Instant::now();
+            for errand in self.table.due(&members, now) {
                 self.spawn(errand, &mut tasks);
             }
-            let sweep = Instant::now() + SWEEP;
-            let wake = self.table.next_due().map_or(sweep, |due| due.min(sweep));
+            let sweep = now + SWEEP;
+            let wake = self.table.next_due(now).map_or(sweep, |due| due.min(sweep));
             tokio::select! {
                 () = cancel.cancelled() => break,
                 () = self.table.changed() => {}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use iroh::dns::DnsResolver;
 use iroh::endpoint::{BindError, BindOpts, InvalidSocketAddr, NetReportConfig, PortmapperConfig};
 use iroh::endpoint::{Builder, Connection, QuicTransportConfig, VarInt, presets};
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayConfig, RelayMap, RelayMode, RelayUrl, TransportAddr};
@@ -50,8 +51,8 @@ impl fmt::Display for Path {
     }
 }
 
-/// Binds an endpoint that uses no name service, no port mapping, and no relay and no probe but those of `relays`. Without a
-/// place to listen it listens everywhere.
+/// Binds an endpoint that uses no name service but this machine's for the hosts of `relays`, no port mapping, and no relay and
+/// no probe but those of `relays`. Without a place to listen it listens everywhere.
 pub(crate) async fn bind(
     key: &SecretKey,
     listen: &[SocketAddr],
@@ -70,6 +71,8 @@ pub(crate) async fn bind(
         .secret_key(iroh::SecretKey::from_bytes(&key.to_bytes()))
         .relay_mode(relay_mode(relays))
         .clear_address_lookup()
+        // The library would ask public servers where the machine's own name none or fail.
+        .dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build())
         .portmapper_config(PortmapperConfig::Disabled)
         .net_report_config(reports)
         .transport_config(transport)

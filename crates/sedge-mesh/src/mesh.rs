@@ -138,7 +138,7 @@ impl Mesh {
             table.add(peer, now());
         }
         for sighting in config.sightings {
-            table.recall(sighting);
+            table.recall(sighting, now());
         }
         if !config.relays.is_empty() {
             table.use_relay();
@@ -237,7 +237,7 @@ impl Mesh {
     /// # Errors
     /// See [`MeshWriteError`].
     pub async fn write(&self, kind: DocKind, edits: Vec<Edit>) -> Result<(), MeshWriteError> {
-        self.inner.settled.get_or_init(|| self.inner.table.settled(self.inner.started)).await;
+        self.inner.settled.get_or_init(|| self.inner.table.settled(self.inner.started, &self.inner.view)).await;
         let (reply, result) = oneshot::channel();
         self.ask(Command::Write { kind, edits, reply }).await.ok_or(MeshWriteError::Stopped)?;
         Ok(result.await.map_err(|_| MeshWriteError::Stopped)??)

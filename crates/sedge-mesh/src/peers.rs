@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use iroh::endpoint::WeakConnectionHandle;
+use sedge_fleet::FleetView;
 use sedge_statement::{NodeId, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::PeerAddr;
 use crate::endpoint::{Path, path};
 use crate::whereabouts::Whereabouts;
+pub(crate) use places::is_plausible;
 use table::{Link, Peers};
 
 /// How long after a start neighbours are waited for, before this node writes.
@@ -84,7 +86,7 @@ struct Inner {
     changed: Notify,
     neighbours: watch::Sender<BTreeSet<NodeId>>,
     attempts: watch::Sender<()>,
-    /// Changes whenever an address is learned that neighbours may not know.
+    /// Changes whenever an address is learned that neighbours are told and may not know.
     news: watch::Sender<()>,
 }
 
@@ -108,8 +110,8 @@ impl PeerTable {
     }
 
     /// Recalls where a peer was before this node was restarted.
-    pub(crate) fn recall(&self, sighting: Sighting) {
-        self.lock().recall(sighting, Instant::now());
+    pub(crate) fn recall(&self, sighting: Sighting, wall: Timestamp) {
+        self.lock().recall(sighting, Instant::now(), wall);
         self.wake();
     }
 
@@ -140,8 +142,8 @@ impl PeerTable {
 
     /// What anybody on the local network says of where a member is.
     pub(crate) fn nearby(&self, node: NodeId, at: &[SocketAddr], wall: Timestamp) {
-        let learned = self.lock().nearby(node, at, Instant::now(), wall);
-        self.learned(learned);
+        self.lock().nearby(node, at, Instant::now(), wall);
+        self.wake();
     }
 
     /// What this node can tell `listener` of where members are.
@@ -165,13 +167,14 @@ impl PeerTable {
     }
 
     /// What is due now; whatever is returned counts as under way until [`Self::dial_ended`] or [`Self::identified`].
-    pub(crate) fn due(&self, members: &BTreeSet<NodeId>) -> Vec<Errand> {
-        self.lock().due(members, Instant::now())
+    pub(crate) fn due(&self, members: &BTreeSet<NodeId>, now: Instant) -> Vec<Errand> {
+        self.lock().due(members, now)
     }
 
-    /// When something will be due next, as far as can be told now.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.lock().next_due()
+    /// When something will be due next after `now`, as far as can be told. What was due then and is not handed out, as there are
+    /// neighbours enough, has no such time.
+    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
+        self.lock().next_due(now)
     }
 
     /// Waits until something changes that may make more due.
@@ -258,10 +261,11 @@ impl PeerTable {
     }
 
     /// Waits until neighbours had their moment to speak since `started`, or none is reached.
-    pub(crate) async fn settled(&self, started: Instant) {
+    pub(crate) async fn settled(&self, started: Instant, view: &watch::Receiver<Arc<FleetView>>) {
         let mut attempts = self.inner.attempts.subscribe();
         loop {
-            let again = self.lock().settles_at(started + SETTLE_DEADLINE, Instant::now());
+            let members = view.borrow().members.keys().copied().collect();
+            let again = self.lock().settles_at(&members, started + SETTLE_DEADLINE, Instant::now());
             let Some(again) = again else { return };
             tokio::select! {
                 () = sleep_until(again) => {}

@@ -55,9 +55,10 @@ impl Whereabouts {
     }
 }
 
-/// Seconds for the wire, of which there are enough for a hundred years.
+/// Seconds for the wire, of which there are enough for a hundred years: always more than have passed, so that what is told to
+/// and fro grows old.
 pub(crate) fn age_in_seconds(age: Duration) -> u32 {
-    u32::try_from(age.as_secs()).unwrap_or(u32::MAX)
+    u32::try_from(age.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ pub struct RelayAddress(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayAddressError {
-    /// Write `http://` for a relay without TLS, `https://` for one with a certificate that this machine trusts.
+    /// Write `http://` for a relay without TLS, `https://` for one whose certificate a public authority signed. The roots are
+    /// those built into the program: an authority of one's own is refused, also where the machine trusts it.
     #[error("does not begin with http:// or https://")]
     BadScheme,
     /// Write a host name in lower case, an IPv4 address, or an IPv6 address in brackets.

@@ -15,6 +15,7 @@ use crate::PeerAddr;
 use crate::clock::now;
 use crate::endpoint::{self, ListenError, endpoint_addr, remote_address};
 use crate::mdns::Search;
+use crate::peers::is_plausible;
 use crate::wire::{Closing, JOIN_ALPN, read_frame, write_frame};
 
 /// How long reaching the issuer may take.
@@ -139,8 +140,14 @@ pub async fn join_by(
     check(reply, key.node_id(), ticket, reached)
 }
 
-/// Connects to the issuer wherever it answers first.
-async fn reach(endpoint: &Endpoint, ticket: &Ticket, looking: Looking) -> Result<Connection, JoinError> {
+/// Connects to the issuer wherever it answers first. Why it was not reached where its ticket says is left in `failed` while the
+/// local network is still asked.
+async fn reach(
+    endpoint: &Endpoint,
+    ticket: &Ticket,
+    looking: Looking,
+    failed: &mut Option<JoinError>,
+) -> Result<Connection, JoinError> {
     let unreachable = |e| JoinError::Unreachable(Box::new(e));
     let named = async {
         if ticket.addresses.is_empty() && ticket.relays.is_empty() {
@@ -158,7 +165,7 @@ async fn reach(endpoint: &Endpoint, ticket: &Ticket, looking: Looking) -> Result
         }
         let mut search = Search::begin(ticket.mesh, ticket.issuer).await;
         for _ in 0..MAX_ANSWERS {
-            let at = search.next().await;
+            let at = search.next().await.into_iter().filter(|addr| is_plausible(*addr, None));
             let issuer = endpoint_addr(ticket.issuer, at, &[]).ok_or(JoinError::NoAddress)?;
             // Somebody may have answered in its name; another answer may be true.
             if let Ok(Ok(connection)) = timeout(ANSWER_TRIED_FOR, endpoint.connect(issuer, JOIN_ALPN)).await {
@@ -173,7 +180,10 @@ async fn reach(endpoint: &Endpoint, ticket: &Ticket, looking: Looking) -> Result
         reached = &mut named => match reached {
             Ok(connection) => Ok(connection),
             // Not where the ticket says, which leaves the local network.
-            Err(_) => nearby.await,
+            Err(error) => {
+                *failed = Some(error).filter(|error| matches!(error, JoinError::Unreachable(_)));
+                nearby.await
+            }
         },
     }
 }
@@ -184,8 +194,9 @@ async fn redeem(
     applicant: Applicant,
     looking: Looking,
 ) -> Result<(JoinReply, Option<SocketAddr>), JoinError> {
-    let reaching = timeout(REACH_DEADLINE, reach(endpoint, ticket, looking));
-    let connection = reaching.await.unwrap_or(Err(JoinError::TimedOut))?;
+    let mut failed = None;
+    let reached = timeout(REACH_DEADLINE, reach(endpoint, ticket, looking, &mut failed)).await;
+    let connection = reached.unwrap_or_else(|_| Err(failed.unwrap_or(JoinError::TimedOut)))?;
     let reached = remote_address(&connection);
     let request = JoinRequest {
         mesh: ticket.mesh,

@@ -24,6 +24,10 @@ const MAX_PORTS: usize = 4;
 const MAX_NODES: usize = 8;
 /// How many records of one message are looked at.
 const MAX_RECORDS: usize = 64;
+/// How many questions of one message are looked at. Ours asks one.
+const MAX_QUESTIONS: u16 = 16;
+/// How many labels one message may have, pointers followed, so that compression makes no small message a large one.
+const MAX_LABELS: usize = 512;
 /// How many pointers one compressed name may follow.
 const MAX_POINTERS: usize = 16;
 const MAX_NAME: usize = 255;
@@ -108,8 +112,11 @@ impl Service {
         if packet.len() > MAX_PACKET {
             return None;
         }
-        let mut reader = Reader { packet, at: 0 };
+        let mut reader = Reader { packet, at: 0, labels: 0 };
         let [_, flags, questions, answers, authorities, additionals] = reader.u16s()?;
+        if questions > MAX_QUESTIONS {
+            return None;
+        }
         for _ in 0..questions {
             let name = reader.name()?;
             let [kind, class] = reader.u16s()?;
@@ -203,6 +210,8 @@ enum Record {
 struct Reader<'a> {
     packet: &'a [u8],
     at: usize,
+    /// Labels read so far.
+    labels: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -225,14 +234,15 @@ impl<'a> Reader<'a> {
         let mut name = Name::new();
         let mut length = 0;
         let mut pointers = 0;
-        let mut reader = Reader { packet: self.packet, at: self.at };
+        let mut reader = Reader { packet: self.packet, at: self.at, labels: 0 };
         loop {
             let label_at = reader.at;
             match usize::from(*reader.take(1)?.first()?) {
                 0 => break,
                 len @ 1..=63 => {
                     length += len + 1;
-                    if length > MAX_NAME {
+                    self.labels += 1;
+                    if length > MAX_NAME || self.labels > MAX_LABELS {
                         return None;
                     }
                     name.push(reader.take(len)?.to_ascii_lowercase());

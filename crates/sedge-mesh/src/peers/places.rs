@@ -9,7 +9,7 @@ use sedge_statement::{NodeId, Timestamp};
 const MAX_PROVEN: usize = 8;
 /// How many addresses of one peer are kept that were only heard of.
 const MAX_HINTS: usize = 8;
-/// How many of these may come from one source, so that one liar leaves room for others.
+/// How many of these may come from one source, so that one liar leaves room for others. What this node remembers came from several.
 const MAX_HINTS_OF_ONE: usize = 4;
 /// After how long unseen an address is forgotten, unless the operator named it: a device that was in a drawer for a month
 /// announces itself again when it comes back.
@@ -22,7 +22,9 @@ pub(crate) enum Source {
     Operator,
     /// A handshake that only the peer could complete.
     Handshake,
-    /// A member, perhaps the peer itself.
+    /// The peer itself, by a connection that only it could complete.
+    Itself,
+    /// Another member.
     Member(NodeId),
     /// An answer on the local network, from anybody.
     Multicast,
@@ -34,6 +36,22 @@ impl Source {
     fn is_proof(self) -> bool {
         matches!(self, Self::Operator | Self::Handshake)
     }
+
+    /// Whether others are told: what anybody said of somebody else is tried here, and goes no further.
+    fn is_tellable(self) -> bool {
+        self.is_proof() || self == Self::Itself
+    }
+}
+
+/// What adding an address taught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Learned {
+    /// Nothing, or there is no room for it.
+    Nothing,
+    /// A place to try.
+    Hint,
+    /// A place that neighbours should know.
+    News,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +80,13 @@ impl Places {
         self.0.iter().map(|place| (place.addr, place.seen, place.source.is_proof()))
     }
 
+    /// What others may be told: every address that is proven or that the peer named itself, with when it was last seen, and
+    /// whether it is the first of all.
+    pub(crate) fn tellable(&self) -> impl Iterator<Item = (SocketAddr, Timestamp, bool)> + '_ {
+        let places = self.0.iter().enumerate().filter(|(_, place)| place.source.is_tellable());
+        places.map(|(at, place)| (place.addr, place.seen, at == 0))
+    }
+
     /// Whether a handshake succeeded at one of them, or the operator named it.
     pub(crate) fn is_proven(&self) -> bool {
         self.0.first().is_some_and(|place| place.source.is_proof())
@@ -71,15 +96,16 @@ impl Places {
         self.0.first().map(|place| place.addr)
     }
 
-    /// Adds or refreshes an address; whether it is one that was not known.
-    pub(crate) fn add(&mut self, addr: SocketAddr, source: Source, seen: Timestamp) -> bool {
+    /// Adds or refreshes an address.
+    pub(crate) fn add(&mut self, addr: SocketAddr, source: Source, seen: Timestamp) -> Learned {
         let known = self.0.iter_mut().find(|place| place.addr == addr);
-        let is_new = known.is_none();
+        let before = known.as_ref().map(|place| place.source.is_tellable());
         match known {
             Some(place) => {
                 place.seen = place.seen.max(seen);
                 // Proof stays proof, and what the operator named is never forgotten.
-                if source.is_proof() && place.source != Source::Operator {
+                let is_better = source.is_proof() && place.source != Source::Operator;
+                if is_better || (source == Source::Itself && !place.source.is_proof()) {
                     place.source = source;
                 }
             }
@@ -87,12 +113,29 @@ impl Places {
         }
         self.0.sort_by_key(|place| (!place.source.is_proof(), std::cmp::Reverse(place.seen)));
         self.trim();
-        is_new && self.0.iter().any(|place| place.addr == addr)
+        let after = self.0.iter().find(|place| place.addr == addr).map(|place| place.source.is_tellable());
+        match (before, after) {
+            (None | Some(false), Some(true)) => Learned::News,
+            (None, Some(false)) => Learned::Hint,
+            _ => Learned::Nothing,
+        }
     }
 
-    /// Forgets what was not seen for long.
+    /// The peer is at the first of them now, where that one is proven.
+    pub(crate) fn is_there(&mut self, now: Timestamp) {
+        if let Some(place) = self.0.first_mut().filter(|place| place.source.is_proof()) {
+            place.seen = place.seen.max(now);
+        }
+    }
+
+    /// Forgets what was not seen for long, except the best that is proven: a clock that jumps ahead must not cost a node
+    /// everybody it knows.
     pub(crate) fn age(&mut self, now: Timestamp) {
-        self.0.retain(|p| p.source == Source::Operator || now.since(p.seen) < FORGOTTEN_AFTER);
+        let best = self.0.first().filter(|place| place.source.is_proof()).map(|place| place.addr);
+        self.0.retain(|place| {
+            let is_kept = place.source == Source::Operator || Some(place.addr) == best;
+            is_kept || now.since(place.seen) < FORGOTTEN_AFTER
+        });
     }
 
     fn trim(&mut self) {
@@ -104,7 +147,8 @@ impl Places {
         }
         let hints = || self.0.iter().filter(|place| !place.source.is_proof());
         let of = |source| hints().filter(|place| place.source == source).count();
-        let crowded = hints().map(|place| place.source).find(|source| of(*source) > MAX_HINTS_OF_ONE);
+        let crowds = |source: &Source| *source != Source::Memory && of(*source) > MAX_HINTS_OF_ONE;
+        let crowded = hints().map(|place| place.source).find(crowds);
         let crowded = crowded.or_else(|| {
             let loudest = hints().map(|place| place.source).max_by_key(|source| of(*source));
             loudest.filter(|_| hints().count() > MAX_HINTS)
@@ -153,8 +197,22 @@ mod tests {
         places.add(addr(2, 1), Source::Handshake, at(10));
         places.add(addr(3, 1), Source::Handshake, at(20));
         assert_eq!(places.all().collect::<Vec<_>>(), [addr(3, 1), addr(2, 1), addr(1, 1)]);
-        assert!(!places.add(addr(1, 1), Source::Handshake, at(60)), "known before");
+        assert_eq!(places.add(addr(1, 1), Source::Handshake, at(60)), Learned::News, "only heard of before");
+        assert_eq!(places.add(addr(1, 1), Source::Handshake, at(70)), Learned::Nothing);
         assert_eq!(places.first(), Some(addr(1, 1)));
+    }
+
+    #[test]
+    fn only_what_is_proven_or_comes_from_the_peer_itself_is_told() {
+        let mut places = Places::default();
+        assert_eq!(places.add(addr(1, 1), member(1), at(50)), Learned::Hint);
+        assert_eq!(places.add(addr(2, 1), Source::Multicast, at(50)), Learned::Hint);
+        assert_eq!(places.add(addr(3, 1), Source::Memory, at(50)), Learned::Hint);
+        assert_eq!(places.tellable().count(), 0);
+        assert_eq!(places.add(addr(2, 1), Source::Itself, at(50)), Learned::News);
+        assert_eq!(places.add(addr(4, 1), Source::Handshake, at(40)), Learned::News);
+        let told: Vec<_> = places.tellable().collect();
+        assert_eq!(told, [(addr(4, 1), at(40), true), (addr(2, 1), at(50), false)]);
     }
 
     #[test]
@@ -189,6 +247,15 @@ mod tests {
     }
 
     #[test]
+    fn as_many_hints_are_remembered_as_were_kept() {
+        let mut places = Places::default();
+        for host in 1..=100 {
+            places.add(addr(host, 1), Source::Memory, at(0));
+        }
+        assert_eq!(places.all().count(), MAX_HINTS);
+    }
+
+    #[test]
     fn an_address_unseen_for_long_is_forgotten_unless_the_operator_named_it() {
         let mut places = Places::default();
         places.add(addr(1, 1), Source::Operator, at(0));
@@ -196,6 +263,18 @@ mod tests {
         places.add(addr(3, 1), Source::Handshake, at(10));
         places.age(at(5).plus(FORGOTTEN_AFTER));
         assert_eq!(places.all().collect::<Vec<_>>(), [addr(3, 1), addr(1, 1)]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_leaves_the_best_proven_address() {
+        let mut places = Places::default();
+        places.add(addr(1, 1), Source::Handshake, at(10));
+        places.add(addr(2, 1), Source::Handshake, at(0));
+        places.add(addr(3, 1), Source::Itself, at(20));
+        places.age(at(20).plus(FORGOTTEN_AFTER * 100));
+        assert_eq!(places.all().collect::<Vec<_>>(), [addr(1, 1)]);
+        places.is_there(at(30));
+        assert_eq!(places.tellable().next(), Some((addr(1, 1), at(30), true)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use iroh::endpoint::WeakConnectionHandle;
 use sedge_statement::{NodeId, Timestamp};
 use tokio::time::Instant;
 
-use super::places::{Places, Source, is_plausible};
+use super::places::{Learned, Places, Source, is_plausible};
 use super::{Errand, Sighting, Spell};
 use crate::PeerAddr;
 use crate::retry::Retry;
@@ -86,10 +86,11 @@ impl Peers {
         }
     }
 
-    pub(super) fn recall(&mut self, sighting: Sighting, now: Instant) {
+    pub(super) fn recall(&mut self, sighting: Sighting, now: Instant, wall: Timestamp) {
         if sighting.node != self.me {
             let source = if sighting.proven { Source::Handshake } else { Source::Memory };
-            self.entry(sighting.node, now).places.add(sighting.addr, source, sighting.seen);
+            // A date in the future is of a clock that was wrong, and would never grow old.
+            self.entry(sighting.node, now).places.add(sighting.addr, source, sighting.seen.min(wall));
         }
     }
 
@@ -104,42 +105,43 @@ impl Peers {
     ) -> bool {
         let (me, mut learned) = (self.me, false);
         for Sighted { node, at } in whereabouts.0.iter().filter(|s| s.node != me && is_member(s.node)) {
+            let source = if *node == teller { Source::Itself } else { Source::Member(teller) };
             for (addr, age) in at.iter().filter(|(addr, _)| is_plausible(*addr, reached)) {
                 let age = u64::from(*age).saturating_mul(1000);
                 let seen = Timestamp::from_millis(wall.as_millis().saturating_sub(age));
-                learned |= self.hint(*node, *addr, Source::Member(teller), seen, now);
+                learned |= self.hint(*node, *addr, source, seen, now) == Learned::News;
             }
             self.forget_old(*node, wall);
         }
         learned
     }
 
-    pub(super) fn nearby(&mut self, node: NodeId, at: &[SocketAddr], now: Instant, wall: Timestamp) -> bool {
-        let (me, mut learned) = (self.me, false);
+    pub(super) fn nearby(&mut self, node: NodeId, at: &[SocketAddr], now: Instant, wall: Timestamp) {
+        let me = self.me;
         for addr in at.iter().filter(|addr| node != me && is_plausible(**addr, None)) {
-            learned |= self.hint(node, *addr, Source::Multicast, wall, now);
+            self.hint(node, *addr, Source::Multicast, wall, now);
+        }
+    }
+
+    /// Takes a hint. It may bring an attempt forward, but only now and then.
+    fn hint(&mut self, node: NodeId, addr: SocketAddr, source: Source, seen: Timestamp, now: Instant) -> Learned {
+        let peer = self.entry(node, now);
+        let learned = peer.places.add(addr, source, seen);
+        if learned != Learned::Nothing && peer.link == Link::Apart && peer.hints_from <= now {
+            peer.hints_from = now + HINT_EVERY;
+            peer.retry.hasten(now);
         }
         learned
     }
 
-    /// Takes a hint; whether it is a new one. It may bring an attempt forward, but only now and then.
-    fn hint(&mut self, node: NodeId, addr: SocketAddr, source: Source, seen: Timestamp, now: Instant) -> bool {
-        let peer = self.entry(node, now);
-        let is_new = peer.places.add(addr, source, seen);
-        if is_new && peer.link == Link::Apart && peer.hints_from <= now {
-            peer.hints_from = now + HINT_EVERY;
-            peer.retry.hasten(now);
-        }
-        is_new
-    }
-
     fn forget_old(&mut self, node: NodeId, wall: Timestamp) {
         if let Some(peer) = self.peers.get_mut(&node) {
-            peer.places.age(wall);
+            peer.forget_old(wall);
         }
     }
 
-    /// The neighbours' addresses and what else is known of members, as much as one message takes.
+    /// Where the neighbours and other members were reached or say they are, as much as one message takes. What is only rumour
+    /// is not told: each lie would be news to the whole mesh.
     pub(super) fn whereabouts(
         &self,
         listener: NodeId,
@@ -148,12 +150,12 @@ impl Peers {
     ) -> Whereabouts {
         let tellable = |(id, peer): (&NodeId, &Peer)| {
             let connected = peer.link == Link::Connected;
-            let age = |(at, (addr, seen, _)): (usize, (SocketAddr, Timestamp, bool))| match connected && at == 0 {
+            let age = |(addr, seen, first): (SocketAddr, Timestamp, bool)| match connected && first {
                 // It is there now.
                 true => (addr, 0),
                 false => (addr, age_in_seconds(wall.since(seen))),
             };
-            let at: Vec<_> = peer.places.seen().enumerate().map(age).take(whereabouts::MAX_ADDRESSES).collect();
+            let at: Vec<_> = peer.places.tellable().map(age).take(whereabouts::MAX_ADDRESSES).collect();
             (*id != listener && !at.is_empty() && is_member(*id)).then_some((connected, Sighted { node: *id, at }))
         };
         let mut sighted: Vec<_> = self.peers.iter().filter_map(tellable).collect();
@@ -166,17 +168,9 @@ impl Peers {
     }
 
     pub(super) fn sightings(&mut self, wall: Timestamp) -> Vec<Sighting> {
-        self.peers.values_mut().for_each(|peer| peer.places.age(wall));
-        let of = |(id, peer): (&NodeId, &Peer)| {
-            let node = *id;
-            let connected = peer.link == Link::Connected;
-            let places: Vec<_> = peer.places.seen().enumerate().collect();
-            places.into_iter().map(move |(at, (addr, seen, proven))| {
-                let seen = if connected && at == 0 { wall } else { seen };
-                Sighting { node, addr, seen, proven }
-            })
-        };
-        self.peers.iter().flat_map(of).collect()
+        self.peers.values_mut().for_each(|peer| peer.forget_old(wall));
+        let places = self.peers.iter().flat_map(|(id, peer)| peer.places.seen().map(|place| (*id, place)));
+        places.map(|(node, (addr, seen, proven))| Sighting { node, addr, seen, proven }).collect()
     }
 
     pub(super) fn connected(
@@ -191,7 +185,7 @@ impl Peers {
         peer.link = Link::Connected;
         peer.connection = Some(connection);
         peer.since = now;
-        observed.is_some_and(|addr| peer.places.add(addr, Source::Handshake, wall))
+        observed.is_some_and(|addr| peer.places.add(addr, Source::Handshake, wall) == Learned::News)
     }
 
     pub(super) fn heard(&mut self, id: NodeId, at: Timestamp) {
@@ -273,12 +267,9 @@ impl Peers {
         ready.retain(|(_, peer)| peer.is_dialable(relayed) && peer.retry.at() <= now);
         // Each node prefers others, so that no few of them carry everybody; and whoever failed less often comes first.
         ready.sort_by_key(|(id, peer)| (!peer.configured, peer.retry.failures(), shuffled(0, &(me, id))));
-        // A newcomer holds nobody's certificate yet but its own: it trusts whoever let it in to be a member.
-        let stranded = members.iter().all(|id| *id == me);
         let mut errands = Vec::new();
         for (id, peer) in ready {
-            let sought = members.contains(id) || (stranded && peer.places.is_proven());
-            let sought = sought && !peer.configured && free > 0;
+            let sought = !peer.configured && free > 0 && peer.is_sought(*id, me, members);
             if peer.configured || sought {
                 free -= usize::from(sought);
                 peer.link = Link::Dialling;
@@ -310,10 +301,15 @@ impl Peers {
     }
 
     /// When to look again whether this node may write; none once it may.
-    pub(super) fn settles_at(&self, deadline: Instant, now: Instant) -> Option<Instant> {
+    pub(super) fn settles_at(&self, members: &BTreeSet<NodeId>, deadline: Instant, now: Instant) -> Option<Instant> {
         let first = self.peers.values().filter(|p| p.link == Link::Connected).map(|p| p.since).min();
-        let untried = self.peers.values().any(|p| p.has_way(self.relayed) && p.retry.failures() == 0)
-            || self.bare.values().any(|b| b.found.is_none() && b.retry.failures() == 0);
+        // What is never dialled never fails.
+        let is_dialled = |id: &NodeId, peer: &Peer| {
+            (peer.configured || peer.is_sought(*id, self.me, members)) && peer.has_way(self.relayed)
+        };
+        let has_strangers = members.iter().any(|id| *id != self.me);
+        let untried = self.peers.iter().any(|(id, peer)| is_dialled(id, peer) && peer.retry.failures() == 0)
+            || (has_strangers && self.bare.values().any(|b| b.found.is_none() && b.retry.failures() == 0));
         let until = match first {
             Some(since) => deadline.min(since + HEARING),
             None if self.paused => now,
@@ -323,19 +319,33 @@ impl Peers {
         (now < until).then_some(until)
     }
 
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    /// When something becomes due after `now`. What is due already and was not handed out waits for a change instead.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         if self.paused {
             return None;
         }
         let peers = self.peers.values().filter(|p| p.is_dialable(self.relayed)).map(|p| p.retry.at());
         let bare = self.bare.values().filter(|b| !b.under_way).map(|b| b.retry.at());
-        peers.chain(bare).min()
+        peers.chain(bare).filter(|at| *at > now).min()
     }
 }
 
 impl Peer {
+    fn forget_old(&mut self, wall: Timestamp) {
+        if self.link == Link::Connected {
+            self.places.is_there(wall);
+        }
+        self.places.age(wall);
+    }
+
     fn is_dialable(&self, relayed: bool) -> bool {
         self.link == Link::Apart && self.has_way(relayed)
+    }
+
+    /// Whether it is dialled where neighbours are wanted: a member. A newcomer holds nobody's certificate yet but its own, and
+    /// trusts whoever let it in to be one.
+    fn is_sought(&self, id: NodeId, me: NodeId, members: &BTreeSet<NodeId>) -> bool {
+        members.contains(&id) || (self.places.is_proven() && members.iter().all(|member| *member == me))
     }
 
     fn has_way(&self, relayed: bool) -> bool {

@@ -120,3 +120,29 @@ fn no_bytes_make_the_reader_panic() {
         }
     }
 }
+
+#[test]
+fn a_message_of_many_questions_or_of_many_labels_is_not_read_on() {
+    let repeated = |times: u16| {
+        let mut packet = header(0, usize::from(times) + 1, 0, 0);
+        put_name(&mut packet, &vec![b"a".to_vec(); 120]);
+        [TYPE_PTR, CLASS_IN].iter().for_each(|word| put_u16(&mut packet, *word));
+        for _ in 1..times {
+            [0xc00c, TYPE_PTR, CLASS_IN].iter().for_each(|word| put_u16(&mut packet, *word));
+        }
+        packet.extend(&service().question()[12..]);
+        service().read(&packet)
+    };
+    assert_eq!(repeated(4), Some(Heard::Question));
+    assert_eq!(repeated(5), None, "the same long name again and again");
+    let asked = |times: usize| {
+        let mut packet = header(0, times + 1, 0, 0);
+        for _ in 0..times {
+            packet.extend(b"\x05other\x00\x00\x0c\x00\x01");
+        }
+        packet.extend(&service().question()[12..]);
+        service().read(&packet)
+    };
+    assert_eq!(asked(15), Some(Heard::Question));
+    assert_eq!(asked(16), None);
+}
