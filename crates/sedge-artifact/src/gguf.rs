@@ -116,6 +116,7 @@ impl GgufHeader {
             vocabulary: vocabulary.tokens,
             tokenizer: vocabulary.tokenizer,
             merges: vocabulary.merges,
+            rope_scaling: rope_scaling(architecture, &metadata)?,
             kv,
         })
     }
@@ -175,6 +176,10 @@ fn refuse_parts(metadata: &Metadata<'_>) -> Result<(), GgufError> {
 
 fn alignment(metadata: &Metadata<'_>, limits: &Limits) -> Result<u64, GgufError> {
     let key = "general.alignment";
+    // The format's type for it: a reader that looks for this one alone would place the weights elsewhere.
+    if let Some(other) = metadata.get(key).map(|value| value.kind()).filter(|kind| *kind != ValueType::U32) {
+        return Err(GgufError::WrongType { at: metadata.place(key), expected: "a 32-bit count", found: other });
+    }
     let Some(found) = metadata.count(key)?.map(u64::from) else { return Ok(DEFAULT_ALIGNMENT) };
     if found.is_power_of_two() && limits.alignments.contains(&found) {
         return Ok(found);
@@ -190,6 +195,11 @@ fn architecture<'a>(metadata: &Metadata<'a>) -> Result<&'a str, GgufError> {
         return Err(GgufError::BadName { at: metadata.place(key), what: "name of an architecture" });
     }
     Ok(name)
+}
+
+fn rope_scaling(architecture: &str, metadata: &Metadata<'_>) -> Result<String, GgufError> {
+    let kind = metadata.text(&format!("{architecture}.rope.scaling.type"))?.unwrap_or_default();
+    Ok(if kind == "none" { String::new() } else { shown(kind) })
 }
 
 /// Whether a text is one of those words that programs choose by.

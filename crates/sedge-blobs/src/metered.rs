@@ -31,7 +31,10 @@ impl SendStream for Metered {
     async fn send_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
         let size = bytes.len() as u64;
         self.limiter.take(size).await;
-        self.stream.send_bytes(bytes).await?;
+        if let Err(error) = self.stream.send_bytes(bytes).await {
+            self.limiter.refund(size);
+            return Err(error);
+        }
         self.served.fetch_add(size, Ordering::Relaxed);
         Ok(())
     }

@@ -7,6 +7,7 @@ mod shape;
 mod stops;
 mod template;
 mod tokens;
+mod vocabulary;
 mod weights;
 
 use sedge_statement::{ByteSize, GgufFacts, ModelFacts, ModelFile, ModelFormat, Variant};

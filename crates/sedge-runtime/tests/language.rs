@@ -155,7 +155,7 @@ fn every_piece_is_whole_characters_and_they_come_one_by_one() {
 fn a_text_ends_at_its_length_at_a_stop_text_and_where_nobody_listens() {
     let dir = tempfile::tempdir().unwrap();
     let model = llama(&dir);
-    let request = sampled(Sampling { temperature: 1.0, seed: 2, ..Sampling::default() }, 60);
+    let request = sampled(Sampling { temperature: 1.0, seed: 5, ..Sampling::default() }, 60);
     let (whole, finish) = pieces(&model, &request);
     let whole = whole.concat();
     assert_eq!(finish, Finish::Length);
@@ -220,6 +220,13 @@ fn a_tokenizer_beside_the_model_is_read_where_its_own_is_not() {
     let model = Loaded::open(&Candle, &source).unwrap();
     let request = TextRequest::continue_text(PROMPT, 16);
     assert_eq!(say(&model, &request), tiny::plainly(&own, PROMPT, 16, 0, Choice::ArgMax));
+    let json: serde_json::Value = serde_json::from_slice(&tiny::tokenizer_json(&own)).unwrap();
+    let mut by_chance = json;
+    by_chance["model"]["dropout"] = 0.1.into();
+    let mut other = tiny::source(dir.path(), &without, tiny::facts("llama", &["Q8_0", "F32"], without.len() as u64), 3);
+    tiny::beside(dir.path(), &mut other, "tokenizer.json", by_chance.to_string().as_bytes());
+    let error = Loaded::open(&Candle, &other).unwrap_err().to_string();
+    assert!(error.contains("dropout"), "{error}");
     std::fs::write(path, b"{}").unwrap();
     assert!(matches!(Loaded::open(&Candle, &source), Err(LoadError::Source(_))));
     tiny::beside(dir.path(), &mut source, "third.txt", b"x");
@@ -256,7 +263,7 @@ fn tensors_and_senseless_requests_are_the_callers_fault() {
 
 #[test]
 fn sizes_that_the_tensors_do_not_bear_out_are_refused_before_anything_is_allocated_by_them() {
-    let lies: [(&str, Value); 9] = [
+    let lies: [(&str, Value); 10] = [
         ("llama.block_count", Value::U32(u32::MAX)),
         ("llama.embedding_length", Value::U32(1 << 30)),
         ("llama.attention.head_count", Value::U32(0)),
@@ -265,6 +272,7 @@ fn sizes_that_the_tensors_do_not_bear_out_are_refused_before_anything_is_allocat
         ("llama.rope.dimension_count", Value::U32(u32::MAX)),
         ("llama.expert_count", Value::U32(u32::MAX)),
         ("llama.context_length", Value::U64(1)),
+        ("llama.rope.freq_base", Value::U32(500_000)),
         ("general.architecture", Value::String("mamba".into())),
     ];
     let dir = tempfile::tempdir().unwrap();

@@ -19,7 +19,7 @@ use sedge_runtime::{
 use sedge_statement::{Asked, Mismatch, Probe, Sampling, TextRequest, TextTrial};
 
 const LONG: Duration = Duration::from_secs(120);
-const PROMPT: &str = "The cat sat on the mat, and then";
+const PROMPT: &str = " The cat sat on the mat, and then";
 
 fn source(dir: &tempfile::TempDir, seed: u8) -> (ModelSource, Vec<u8>) {
     let bytes = tiny::gguf("llama", GgmlDType::Q8_0, u64::from(seed));

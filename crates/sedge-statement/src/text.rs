@@ -93,6 +93,9 @@ pub enum TextRequestError {
     /// Say less.
     #[error("the prompt has {0} bytes, above {max}", max = TextRequest::MAX_PROMPT)]
     TooLong(usize),
+    /// Leave out the oldest messages.
+    #[error("the conversation has {0} messages, above {max}", max = TextRequest::MAX_MESSAGES)]
+    TooMany(usize),
     /// Ask for at least one token.
     #[error("no token is asked for")]
     NoTokens,
@@ -117,6 +120,8 @@ pub enum TextRequestError {
 impl TextRequest {
     /// The longest prompt, bytes: many times the context that is served.
     pub const MAX_PROMPT: usize = 1 << 20;
+    /// The most messages of a conversation.
+    pub const MAX_MESSAGES: usize = 1024;
     /// The most stop texts.
     pub const MAX_STOPS: usize = 8;
     /// The longest stop text, bytes.
@@ -149,6 +154,12 @@ impl TextRequest {
             Prompt::Text(text) => text.len(),
             Prompt::Messages(messages) => messages.iter().fold(0, |n: usize, m| n.saturating_add(m.content.len())),
         };
+        // Marks stand around each message, however short it is.
+        if let Prompt::Messages(messages) = &self.prompt
+            && messages.len() > Self::MAX_MESSAGES
+        {
+            return Err(TextRequestError::TooMany(messages.len()));
+        }
         let sampling = &self.sampling;
         if bytes == 0 {
             return Err(TextRequestError::Empty);

@@ -173,6 +173,11 @@ fn a_text_request_out_of_bounds_is_refused() {
         request.check().unwrap_err()
     };
     assert_eq!(with(|r| r.prompt = Prompt::Messages(vec![])), TextRequestError::Empty);
+    let many = |r: &mut TextRequest| {
+        let said = Message { role: Speaker::User, content: "x".to_owned() };
+        r.prompt = Prompt::Messages(vec![said; TextRequest::MAX_MESSAGES + 1]);
+    };
+    assert_eq!(with(many), TextRequestError::TooMany(TextRequest::MAX_MESSAGES + 1));
     assert_eq!(with(|r| r.max_tokens = 0), TextRequestError::NoTokens);
     assert_eq!(with(|r| r.sampling.temperature = f64::NAN), TextRequestError::Temperature);
     assert_eq!(with(|r| r.sampling.temperature = -0.5), TextRequestError::Temperature);

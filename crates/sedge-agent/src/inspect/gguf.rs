@@ -116,14 +116,29 @@ fn memory(facts: &GgufFacts) -> Vec<MemoryNeed> {
     facts.contexts().into_iter().map(|context| facts.memory(context, Loader::Candle)).collect()
 }
 
+/// Factors of its own for the turning of positions, which candle's loaders do not read.
+const ROPE_FREQUENCIES: &str = "rope_freqs.weight";
+
 fn notes(header: &GgufHeader) -> Vec<String> {
-    match header.kv.certainty {
-        Certainty::Exact => Vec::new(),
-        Certainty::UpperBound => vec![format!(
+    let mut notes = Vec::new();
+    if header.kv.certainty == Certainty::UpperBound {
+        notes.push(format!(
             "which layers of {} keep how much is not known here: the memory is an upper bound, as if each kept all",
             header.architecture
-        )],
+        ));
     }
+    if header.tensors.iter().any(|tensor| tensor.name == ROPE_FREQUENCIES) {
+        notes.push(format!(
+            "{ROPE_FREQUENCIES} is not used: positions are turned as in the model before it was made to take long texts"
+        ));
+    }
+    if !header.rope_scaling.is_empty() {
+        notes.push(format!(
+            "the scaling of positions by {:?} is not used: longer texts are continued worse than by other programs",
+            header.rope_scaling
+        ));
+    }
+    notes
 }
 
 #[cfg(test)]
@@ -211,6 +226,7 @@ mod tests {
         let header = GgufHeader::read(&prefix, length, &Limits::default()).unwrap();
         assert_eq!(header.parameters, 8_030_261_312);
         assert_eq!(header.quantization.word(), "Q4_K_M");
+        assert!(notes(&header)[0].starts_with(ROPE_FREQUENCIES), "{:?}", notes(&header));
         let facts = facts(&header);
         let need = facts.memory(8192, Loader::LlamaCpp);
         // In hundredths of a GiB: 4.58 + 1.00 + 0.55.

@@ -56,6 +56,8 @@ pub struct GgufHeader {
     pub tokenizer: String,
     /// Merges of the tokenizer; zero where it has none.
     pub merges: u64,
+    /// How positions are stretched for texts longer than the model was first trained on; empty where they are not.
+    pub rope_scaling: String,
     /// What it keeps for each token of its context.
     pub kv: KvCache,
 }

@@ -103,6 +103,7 @@ fn metadata() -> Vec<Defect> {
         defect("alignment-too-small.gguf", with("general.alignment", Val::U32(4))),
         defect("alignment-too-large.gguf", with("general.alignment", Val::U32(1 << 30))),
         defect("alignment-as-text.gguf", with("general.alignment", text("32"))),
+        defect("alignment-of-64-bits.gguf", with("general.alignment", Val::U64(64))),
         defect("alignment-negative.gguf", with("general.alignment", Val::I32(-32))),
         defect("one-of-several-files.gguf", with("split.count", Val::U32(3))),
         defect("architecture-missing.gguf", llama().without("general.architecture").bytes()),

@@ -37,9 +37,9 @@ impl CandleModel {
     pub(super) fn open(bytes: Vec<u8>, tokenizer: Option<&[u8]>) -> Result<Self, LoadError> {
         // Every length in it is inside the file and every count within bounds: candle checks fewer.
         GgufHeader::read(&bytes, bytes.len() as u64, &Limits::default())?;
-        let content = Content::read(&mut Cursor::new(&bytes)).map_err(refused)?;
+        let mut content = Content::read(&mut Cursor::new(&bytes)).map_err(refused)?;
         let shape = Shape::check(&content).map_err(refused)?;
-        let tokens = Tokens::read(&content, tokenizer, shape.vocabulary)?;
+        let tokens = Tokens::read(&mut content, tokenizer, shape.vocabulary)?;
         let weights = Weights::load(shape.family, content, &bytes).map_err(refused)?;
         Ok(Self { weights, tokens, context: shape.context, input: text("text_input"), output: text("text_output") })
     }

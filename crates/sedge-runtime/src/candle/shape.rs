@@ -1,6 +1,6 @@
 //! What a file's metadata must agree upon with its tensors before a loader allocates by it.
 
-use candle_core::quantized::gguf_file::Content;
+use candle_core::quantized::gguf_file::{Content, Value};
 
 use super::MAX_CONTEXT;
 use super::weights::Family;
@@ -25,6 +25,8 @@ pub(super) enum ShapeError {
     Architecture(String),
     #[error("{key} is {value}, and cannot be, beside its tensors")]
     Number { key: String, value: u64 },
+    #[error("{0} is of another type than it has in files of this kind")]
+    Type(String),
     #[error("the tensor {0} is missing")]
     NoTensor(String),
     #[error("the tensor {name} is {found:?}, where its metadata say {wanted:?}")]
@@ -70,6 +72,11 @@ impl Sizes<'_> {
         }
         if family == Family::Llama && self.optional("expert_count").is_some_and(|n| n > tensors as u64) {
             return Err(ShapeError::Number { key: self.key("expert_count"), value: u64::MAX });
+        }
+        // Loaders take another number for it without a word.
+        let base = self.key("rope.freq_base");
+        if self.content.metadata.get(&base).is_some_and(|value| !matches!(value, Value::F32(_))) {
+            return Err(ShapeError::Type(base));
         }
         for layer in 0..layers {
             let (name, rows) = match family {

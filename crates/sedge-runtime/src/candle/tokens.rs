@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use candle_core::quantized::gguf_file::Content;
-use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use sedge_statement::Prompt;
-use tokenizers::Tokenizer;
+use tokenizers::{ModelWrapper, Tokenizer};
 
 use super::template::Template;
+use super::vocabulary;
 use super::weights::refused;
 use crate::fault::{Complaint, LoadError, RunError};
 use crate::language::PromptError;
@@ -31,11 +31,18 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// Reads the tokenizer: from a file of its own where there is one, from the model's where not.
-    pub(super) fn read(content: &Content, own: Option<&[u8]>, vocabulary: usize) -> Result<Self, LoadError> {
+    pub(super) fn read(content: &mut Content, own: Option<&[u8]>, vocabulary: usize) -> Result<Self, LoadError> {
         let mut tokenizer = match own {
             Some(bytes) => Tokenizer::from_bytes(bytes).map_err(|e| refused(format!("tokenizer.json: {e}")))?,
-            None => Tokenizer::from_gguf(content).map_err(refused)?,
+            None => vocabulary::read(content)?,
         };
+        if let ModelWrapper::BPE(model) = tokenizer.get_model()
+            && model.dropout.is_some_and(|part| part != 0.0)
+        {
+            return Err(refused(
+                "tokenizer.json: it leaves out merges by chance (dropout), so that no text could be had again",
+            ));
+        }
         // A text is cut nowhere and filled up with nothing.
         tokenizer.with_truncation(None).map_err(refused)?;
         tokenizer.with_padding(None);

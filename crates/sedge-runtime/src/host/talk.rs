@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use sedge_statement::{ReleaseId, Sha256, TextRequest};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{self, timeout_at};
 
-use super::slot::{Model, Slot};
+use super::slot::{Model, Permits, Slot, Turn};
 use super::{InferError, unshielded};
 use crate::fault::RunError;
 use crate::language::{Finish, Generated, PromptError};
@@ -55,16 +55,10 @@ pub struct Said {
 impl Slot {
     pub(super) async fn talk(&self, request: TextRequest, within: Duration) -> Result<Talk, InferError> {
         let deadline = time::Instant::now() + within;
-        let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| self.busy())?;
-        let turn = timeout_at(deadline, Arc::clone(&self.generating).acquire_owned()).await;
-        let turn = turn.map_err(|_| InferError::Overdue(within))?.map_err(|_| self.busy())?;
-        // Chosen only now: what waited through a swap is answered by the new model.
-        let model = self.current().ok_or_else(|| InferError::NotServing(self.name.clone()))?;
-        start(model, request, (admitted, turn), within, deadline)
+        let (model, permits) = self.turn(Turn::Text, within, deadline).await?;
+        start(model, request, permits, within, deadline)
     }
 }
-
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// Runs a generation on a thread of its own, which keeps the permits to its end.
 fn start(

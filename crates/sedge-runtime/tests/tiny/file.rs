@@ -113,6 +113,8 @@ fn metadata(architecture: &str, (tokens, merges): &Vocabulary, size: Size) -> BT
     metadata.extend([
         ("general.architecture".to_owned(), Value::String(architecture.to_owned())),
         ("tokenizer.ggml.model".to_owned(), Value::String("gpt2".to_owned())),
+        // A rule that candle knows by its name.
+        ("tokenizer.ggml.pre".to_owned(), Value::String("qwen2".to_owned())),
         ("tokenizer.ggml.tokens".to_owned(), texts(tokens)),
         ("tokenizer.ggml.merges".to_owned(), texts(merges)),
         ("tokenizer.ggml.token_type".to_owned(), Value::Array(types)),
