@@ -281,7 +281,7 @@ async fn start_mesh(
     blobs: &BlobStore,
     gate: &Arc<Gate>,
 ) -> Result<Mesh, ApiError> {
-    let known = peers::known(&home.store, now())?;
+    let known = peers::known(&home.store)?;
     let relays = if config.relays.is_empty() { peers::relays(&home.store)? } else { config.relays.clone() };
     if config.relays.len() > MAX_RELAYS {
         let given = config.relays.len();

@@ -1,8 +1,7 @@
 //! Addresses of peers, remembered over a restart: a mesh whose every bridge died is found again by them.
 //!
 //! The record of a peer is text, a line an address, the best first: `IP:PORT SEEN WORD`, SEEN the hour it was last seen in as
-//! milliseconds, WORD `proven` where a handshake succeeded there and `heard` where somebody said so. A line of an address
-//! alone, as earlier versions wrote them, counts as proven now.
+//! milliseconds, WORD `proven` where a handshake succeeded there and `heard` where somebody said so. Other lines are passed over.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -51,22 +50,26 @@ pub(crate) fn remember(store: &Store, sightings: impl IntoIterator<Item = Sighti
 }
 
 /// What was kept.
-pub(crate) fn known(store: &Store, now: Timestamp) -> Result<Vec<Sighting>, StoreError> {
+pub(crate) fn known(store: &Store) -> Result<Vec<Sighting>, StoreError> {
     let mut sightings = Vec::new();
     for (id, record) in store.list(Kind::Peer)? {
         let Ok(id) = <[u8; 32]>::try_from(id) else { continue };
         let node = NodeId::from_bytes(id);
         let text = String::from_utf8_lossy(&record).into_owned();
-        sightings.extend(text.lines().take(MAX_ADDRESSES).filter_map(|line| read(node, line, now)));
+        sightings.extend(text.lines().take(MAX_ADDRESSES).filter_map(|line| read(node, line)));
     }
     Ok(sightings)
 }
 
-fn read(node: NodeId, line: &str, now: Timestamp) -> Option<Sighting> {
+fn read(node: NodeId, line: &str) -> Option<Sighting> {
     let mut words = line.split(' ');
     let addr = words.next()?.parse().ok()?;
-    let seen = words.next().map_or(Some(now), |millis| Some(Timestamp::from_millis(millis.parse().ok()?)))?;
-    let proven = words.next() != Some("heard");
+    let seen = Timestamp::from_millis(words.next()?.parse().ok()?);
+    let proven = match words.next()? {
+        "proven" => true,
+        "heard" => false,
+        _ => return None,
+    };
     Some(Sighting { node, addr, seen, proven })
 }
 
@@ -87,8 +90,6 @@ pub(crate) fn relays(store: &Store) -> Result<Vec<RelayAddress>, StoreError> {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(500 * HOUR);
-
     fn sighting(node: u8, port: u16, proven: bool) -> Sighting {
         let node = NodeId::from_bytes([node; 32]);
         Sighting { node, addr: ([10, 0, 0, 1], port).into(), seen: Timestamp::from_millis(490 * HOUR), proven }
@@ -101,9 +102,9 @@ mod tests {
         let all = [sighting(1, 1, true), sighting(1, 2, false), sighting(2, 3, false)];
         remember(&Store::open(&path).unwrap(), all).unwrap();
         let store = Store::open(&path).unwrap();
-        assert_eq!(known(&store, NOW).unwrap(), all);
+        assert_eq!(known(&store).unwrap(), all);
         remember(&store, [all[2]]).unwrap();
-        assert_eq!(known(&store, NOW).unwrap(), [all[2]]);
+        assert_eq!(known(&store).unwrap(), [all[2]]);
     }
 
     #[test]
@@ -116,18 +117,20 @@ mod tests {
         });
         let reached = sighting(255, 2, true);
         remember(&store, many.chain([reached])).unwrap();
-        let known = known(&store, NOW).unwrap();
+        let known = known(&store).unwrap();
         assert_eq!(known.len(), MAX_PEERS);
         assert!(known.contains(&reached));
     }
 
     #[test]
-    fn records_of_an_earlier_version_and_damaged_ones_are_read_as_far_as_they_go() {
+    fn damaged_records_are_read_as_far_as_they_go() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("state.redb")).unwrap();
-        store.put(Kind::Peer, &[1; 32], Some(b"10.0.0.1:1\nnonsense\n10.0.0.1:2 x proven")).unwrap();
-        store.put(Kind::Peer, b"short", Some(b"10.0.0.1:1")).unwrap();
-        assert_eq!(known(&store, NOW).unwrap(), [Sighting { seen: NOW, ..sighting(1, 1, true) }]);
+        let good = format!("10.0.0.1:1 {} proven", 490 * HOUR);
+        let record = format!("10.0.0.1:1\nnonsense\n{good}\n10.0.0.1:2 x proven\n10.0.0.1:3 7\n10.0.0.1:4 7 perhaps");
+        store.put(Kind::Peer, &[1; 32], Some(record.as_bytes())).unwrap();
+        store.put(Kind::Peer, b"short", Some(good.as_bytes())).unwrap();
+        assert_eq!(known(&store).unwrap(), [sighting(1, 1, true)]);
     }
 
     #[test]

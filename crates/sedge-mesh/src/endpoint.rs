@@ -136,7 +136,8 @@ pub(crate) fn relay_urls(relays: &[RelayAddress]) -> impl Iterator<Item = RelayU
     relays.iter().filter_map(|relay| relay.as_str().parse().ok())
 }
 
-/// Where others can reach `endpoint`: the addresses it was bound to, and the machine's own where it listens everywhere.
+/// Where others can reach `endpoint`: the addresses it was bound to, and the machine's own where it listens everywhere. Those that
+/// the machine speaks to other networks from come first: a container host has many others.
 pub(crate) fn listen_addresses(endpoint: &Endpoint) -> Vec<SocketAddr> {
     let bound = endpoint.bound_sockets();
     let mut addresses: Vec<_> = bound.iter().copied().filter(|a| !a.ip().is_unspecified()).collect();
@@ -147,7 +148,24 @@ pub(crate) fn listen_addresses(endpoint: &Endpoint) -> Vec<SocketAddr> {
     }
     addresses.sort_unstable();
     addresses.dedup();
+    let outward = outward();
+    addresses.sort_by_key(|addr| !outward.contains(&addr.ip()));
     addresses
+}
+
+/// The addresses that this machine's default routes leave from, found by the system: connecting a datagram socket sends nothing.
+fn outward() -> Vec<IpAddr> {
+    // Addresses that documentation is written with, which are nobody's.
+    let far: [(IpAddr, IpAddr); 2] = [
+        (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
+        (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
+    ];
+    let from = |(any, far): (IpAddr, IpAddr)| {
+        let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((far, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    far.into_iter().filter_map(from).collect()
 }
 
 /// The node at the other end.

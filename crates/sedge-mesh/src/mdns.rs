@@ -6,8 +6,8 @@
 mod links;
 mod packet;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(crate) struct Beacon {
 /// A network that is spoken on.
 struct Station {
     link: Link,
+    /// This machine's addresses there.
+    own: Vec<IpAddr>,
     socket: Arc<UdpSocket>,
     ask_at: Instant,
     ask_again: Duration,
@@ -94,9 +96,9 @@ impl Beacon {
                 },
                 Some((link, words)) = heard.recv() => self.hear(link, words, me, &mut stations),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    let answer = service.answer(me, &listen_addresses(&self.endpoint));
+                    let listen = listen_addresses(&self.endpoint);
                     for station in stations.values_mut() {
-                        station.speak(&service, Some(&answer)).await;
+                        station.speak(&service, Some((me, &listen))).await;
                     }
                 }
             }
@@ -110,13 +112,14 @@ impl Beacon {
     async fn refresh(&self, stations: &mut Stations, service: &Service, tell: &mpsc::Sender<(Link, Heard)>) {
         let listen = listen_addresses(&self.endpoint);
         let heard_by_others = self.gatekeeper.is_online() && listen.iter().any(|addr| !addr.ip().is_loopback());
-        let wanted = if heard_by_others { links(Some(&listen)).await } else { BTreeSet::new() };
-        stations.retain(|link, _| wanted.contains(link));
-        for link in wanted {
-            if stations.contains_key(&link) {
+        let wanted = if heard_by_others { links(Some(&listen)).await } else { BTreeMap::new() };
+        stations.retain(|link, _| wanted.contains_key(link));
+        for (link, own) in wanted {
+            if let Some(station) = stations.get_mut(&link) {
+                station.own = own;
                 continue;
             }
-            match Station::open(link, service.clone(), tell.clone()) {
+            match Station::open(link, own, service.clone(), tell.clone()) {
                 Ok(mut station) => {
                     debug!(?link, "looks for members nearby");
                     station.answer_at = Some(Instant::now());
@@ -145,11 +148,16 @@ impl Beacon {
 }
 
 impl Station {
-    fn open(link: Link, service: Service, tell: mpsc::Sender<(Link, Heard)>) -> std::io::Result<Self> {
+    fn open(
+        link: Link,
+        own: Vec<IpAddr>,
+        service: Service,
+        tell: mpsc::Sender<(Link, Heard)>,
+    ) -> std::io::Result<Self> {
         let socket = Arc::new(link.open()?);
         let reading = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&socket), link, service, tell)));
         let ask_at = Instant::now();
-        Ok(Self { link, socket, ask_at, ask_again: ASK_AGAIN, answer_at: None, answered: None, _reading: reading })
+        Ok(Self { link, own, socket, ask_at, ask_again: ASK_AGAIN, answer_at: None, answered: None, _reading: reading })
     }
 
     fn asked(&mut self) {
@@ -158,8 +166,8 @@ impl Station {
         self.answer_at = Some(self.answer_at.map_or(at, |planned| planned.min(at)));
     }
 
-    /// Asks and answers what is due.
-    async fn speak(&mut self, service: &Service, answer: Option<&[u8]>) {
+    /// Asks and answers what is due: which node is here, and where it listens, first of all on this network.
+    async fn speak(&mut self, service: &Service, answer: Option<(NodeId, &[SocketAddr])>) {
         let now = Instant::now();
         if self.ask_at <= now {
             self.send(&service.question()).await;
@@ -167,8 +175,10 @@ impl Station {
             self.ask_again = (self.ask_again * 2).min(ASK_AT_LEAST);
         }
         if self.answer_at.is_some_and(|at| at <= now) {
-            if let Some(answer) = answer {
-                self.send(answer).await;
+            if let Some((me, listen)) = answer {
+                let mut listen = listen.to_vec();
+                listen.sort_by_key(|addr| !self.own.contains(&addr.ip()));
+                self.send(&service.answer(me, &listen)).await;
             }
             self.answer_at = None;
             self.answered = Some(now);
@@ -220,7 +230,9 @@ impl Search {
     pub(crate) async fn begin(mesh: MeshId, node: NodeId) -> Self {
         let service = Service::of(mesh);
         let (tell, heard) = mpsc::channel(WAITING);
-        let open = |link: Link| Some((link, Station::open(link, service.clone(), tell.clone()).ok()?));
+        let open = |(link, own): (Link, Vec<IpAddr>)| {
+            Some((link, Station::open(link, own, service.clone(), tell.clone()).ok()?))
+        };
         let stations = links(None).await.into_iter().filter_map(open).collect();
         Self { service, node, stations, heard }
     }

@@ -1,6 +1,8 @@
 //! Exchanges whereabouts with one neighbour for as long as its connection lasts.
 
+use std::cmp::Reverse;
 use std::future::pending;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use iroh::Endpoint;
@@ -58,7 +60,7 @@ impl Telling {
         let mut told = None;
         loop {
             news.mark_unchanged();
-            let message = self.message(peer);
+            let message = self.message(peer, remote_address(connection));
             if told.as_ref() != Some(&places(&message)) {
                 let writing = write_frame(&mut send, message.encode().into());
                 // An end that does not read is not told; it stays a neighbour.
@@ -74,8 +76,11 @@ impl Telling {
         }
     }
 
-    fn message(&self, peer: NodeId) -> Whereabouts {
-        let own = listen_addresses(&self.endpoint).into_iter().map(|addr| (addr, 0));
+    fn message(&self, peer: NodeId, reached: Option<SocketAddr>) -> Whereabouts {
+        let mut own = listen_addresses(&self.endpoint);
+        // There may be more than one message takes: those on the listener's network are of most use to it.
+        own.sort_by_key(|addr| Reverse(reached.map_or(0, |reached| shared_prefix(addr.ip(), reached.ip()))));
+        let own = own.into_iter().map(|addr| (addr, 0));
         let me = NodeId::from_bytes(*self.endpoint.id().as_bytes());
         let own = Sighted { node: me, at: own.take(whereabouts::MAX_ADDRESSES).collect() };
         let mut message = self.table.whereabouts(peer, |node| self.gatekeeper.is_member(node), now());
@@ -102,7 +107,7 @@ impl Telling {
 }
 
 /// What of a message is worth telling again: who is where, and not since when.
-fn places(message: &Whereabouts) -> Vec<(NodeId, Vec<std::net::SocketAddr>)> {
+fn places(message: &Whereabouts) -> Vec<(NodeId, Vec<SocketAddr>)> {
     let of = |sighted: &Sighted| {
         let mut at: Vec<_> = sighted.at.iter().map(|(addr, _)| *addr).collect();
         at.sort_unstable();
@@ -111,4 +116,29 @@ fn places(message: &Whereabouts) -> Vec<(NodeId, Vec<std::net::SocketAddr>)> {
     let mut places: Vec<_> = message.0.iter().map(of).collect();
     places.sort_unstable();
     places
+}
+
+/// With how many equal bits two addresses begin.
+fn shared_prefix(one: IpAddr, other: IpAddr) -> u32 {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_share_more_than_those_of_others() {
+        let shared = |one: &str, other: &str| {
+            shared_prefix(one.parse().expect("an address"), other.parse().expect("an address"))
+        };
+        assert!(shared("192.168.1.5", "192.168.1.70") > shared("172.17.0.1", "192.168.1.70"));
+        assert_eq!(shared("10.0.0.1", "10.0.0.1"), 32);
+        assert_eq!(shared("fd00::1", "fd00::2"), 126);
+        assert_eq!(shared("fd00::1", "10.0.0.1"), 0);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bound to the group's own address it receives nothing that was sent to this host alone, from wherever that came.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -17,6 +17,8 @@ const PORT: u16 = 5353;
 const HOPS: u32 = 255;
 /// How many networks are spoken to: a robot has a few, a container host must not be flooded by its bridges.
 const MAX_LINKS: usize = 16;
+/// How the names of networks begin that are within this machine: they are spoken to where there is room.
+const INNER: [&str; 7] = ["docker", "br-", "veth", "virbr", "cni", "flannel", "lxc"];
 
 /// One network, and the family spoken there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,19 +29,26 @@ pub(super) enum Link {
     V6(u32),
 }
 
-/// The networks on which this machine has one of these addresses, or any address at all where none is given. The machine's
-/// own loopback is not a network.
-pub(super) async fn links(listen: Option<&[SocketAddr]>) -> BTreeSet<Link> {
+/// The networks on which this machine has one of these addresses, or any address at all where none is given, each with this
+/// machine's addresses there. The machine's own loopback is not a network.
+pub(super) async fn links(listen: Option<&[SocketAddr]>) -> BTreeMap<Link, Vec<IpAddr>> {
     let state = State::new().await;
-    let mut links = BTreeSet::new();
-    for interface in state.interfaces.values().filter(|interface| interface.is_up()) {
+    let mut links = Vec::new();
+    let mut interfaces: Vec<_> = state.interfaces.values().filter(|interface| interface.is_up()).collect();
+    interfaces.sort_by_key(|interface| {
+        let name = interface.name();
+        let is_default = state.default_route_interface.as_deref() == Some(name);
+        (!is_default, INNER.iter().any(|inner| name.starts_with(inner)), name)
+    });
+    for interface in interfaces {
         let networks: Vec<IpNet> = interface.addrs().collect();
         let is_used = |ip: IpAddr| listen.is_none_or(|listen| listen.iter().any(|addr| addr.ip() == ip));
         let mut v4 = networks.iter().filter_map(|network| match network.addr() {
             IpAddr::V4(ip) if !ip.is_loopback() && is_used(ip.into()) => Some(ip),
             _ => None,
         });
-        links.extend(v4.next().map(Link::V4));
+        let own: Vec<IpAddr> = networks.iter().map(IpNet::addr).collect();
+        links.extend(v4.next().map(|ip| (Link::V4(ip), own.clone())));
         let used = networks.iter().any(|network| {
             let ip = network.addr();
             ip.is_ipv6() && !ip.is_loopback() && is_used(ip)
@@ -48,7 +57,7 @@ pub(super) async fn links(listen: Option<&[SocketAddr]>) -> BTreeSet<Link> {
             IpNet::V6 { scope_id, .. } if *scope_id != 0 => Some(*scope_id),
             _ => None,
         });
-        links.extend(number.filter(|_| used).map(Link::V6));
+        links.extend(number.filter(|_| used).map(|number| (Link::V6(number), own)));
     }
     links.into_iter().take(MAX_LINKS).collect()
 }
