@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::quantized::gguf_file::Value;
@@ -21,15 +22,16 @@ use support::models::word;
 use support::node::{Node, text};
 use support::trio::{Trio, three_nodes};
 use support::until::DEADLINE;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const PROMPT: &str = "The cat sat on the mat, and then";
 /// So large that a long answer takes longer than an update.
 const SIZE: tiny::Size = tiny::Size { layers: 6, context: 4096 };
-/// How long that answer takes, seconds, at the rate of those before it.
-const LONG: f64 = 20.0;
+/// How long that answer takes, in rollouts of the time that the first one took, at the rate of the answers before it.
+const LONG: f64 = 2.0;
 
 /// What a chat printed.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,8 +62,10 @@ async fn a_language_model_serves_everywhere_and_is_updated_under_an_answer() -> 
     let likeliest = tiny::plainly(&bytes, PROMPT, 8, 0, Choice::ArgMax);
     let probe = probe(&trio, "right.json", &likeliest)?;
     publish(&trio.a, &first, "1.0.0", Some(&probe)).await?;
+    let begun = Instant::now();
     let deployed = deploy(&trio.a, "1.0.0").await?;
     trio.rollout_is(&trio.a, &deployed, "completed").await?;
+    let rollout = begun.elapsed().as_secs_f64();
 
     let (mut old, mut rate, mut first_pieces) = (None, 0.0, 0);
     for node in trio.all() {
@@ -76,16 +80,20 @@ async fn a_language_model_serves_everywhere_and_is_updated_under_an_answer() -> 
     let old = old.context("no node")?;
     continues(&trio, &bytes).await?;
 
-    let mut under_way = Chat::begin(&trio.c, rate * LONG).await?;
-    let beginning = under_way.piece().await?;
+    let under_way = Chat::begin(&trio.c, rate * rollout * LONG).await?;
     publish(&trio.a, &second, "2.0.0", None).await?;
     let update = deploy(&trio.a, "2.0.0").await?;
     let done = trio.rollout_is(&trio.a, &update, "completed").await?;
+    let updated = under_way.begun.elapsed();
     let next = chat(&trio.c, &[]).await?;
     ensure!(next.sha256()? != old, "the old model answered after the update");
     ensure!(text(&done, "/release")? == text(&next.end, "/release")?, "{}", next.end);
-    ensure!(under_way.is_running()?, "the answer ended before the update did, and shows nothing");
-    let told = under_way.end(beginning).await?;
+    let told = under_way.end().await?;
+    let said = model_time(&told)?;
+    ensure!(
+        said > updated,
+        "the answer ended {said:?} after its first word and the update {updated:?}: it shows nothing"
+    );
     ensure!(told.sha256()? == old, "the answer began with {old} and ended as {}", told.end);
     ensure!(told.text.starts_with(&likeliest), "{:?} is not the old model's", told.text);
     ensure!(told.end["finish_reason"] == "length", "{}", told.end);
@@ -100,14 +108,21 @@ async fn a_language_model_serves_everywhere_and_is_updated_under_an_answer() -> 
     Ok(())
 }
 
+/// From an answer's first token to its last, as the model had it.
+fn model_time(told: &Told) -> Result<Duration> {
+    let millis = |key: &str| told.end[key].as_u64().with_context(|| format!("no {key}"));
+    Ok(Duration::from_millis(millis("took_ms")?.saturating_sub(millis("first_token_ms")?)))
+}
+
 /// Text is continued by `sedge infer` too, in the Open Inference Protocol's form.
 async fn continues(trio: &Trio, bytes: &[u8]) -> Result<()> {
     let file = trio.dir.path().join("prompt.txt");
     fs::write(&file, format!("{PROMPT}\n"))?;
-    let answer = trio.b.ask(&["infer", "writer", "--input", word(&file)?]).await?;
+    let answer = trio.b.ask(&["infer", "writer", "--input", word(&file)?, "--max-tokens", "32"]).await?;
     let output = &answer["outputs"][0];
     ensure!(output["name"] == "text_output" && output["datatype"] == "BYTES", "{answer}");
-    let wanted = tiny::plainly(bytes, PROMPT, 256, 0, Choice::ArgMax);
+    let wanted = tiny::plainly(bytes, PROMPT, 32, 0, Choice::ArgMax);
+    ensure!(answer["finish_reason"] == "length", "{answer}");
     ensure!(output["data"] == json!([wanted]), "{answer}, where {wanted:?} is meant");
     let none = trio.b.run(&["chat", "reader", "--prompt", "x"]).await?;
     none.fails_with(support::outcome::exit::FAILED, "no model serves in slot reader")?;
@@ -177,10 +192,12 @@ async fn chat(node: &Node, flags: &[&str]) -> Result<Told> {
     Told::read(&lines)
 }
 
-/// A long answer that is being read.
+/// A long answer that is being read, all the time: a program that waits for its reader would seem to be under way.
 struct Chat {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: JoinHandle<Result<Vec<Json>>>,
+    /// When its first piece came.
+    begun: Instant,
 }
 
 impl Chat {
@@ -190,24 +207,21 @@ impl Chat {
         command.arg("--home").arg(&node.home).args(["--json", "chat", "writer", "--prompt", PROMPT]);
         command.args(["--max-tokens", &tokens]).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
-        let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        Ok(Self { child, lines })
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let first = timeout(DEADLINE, lines.next_line()).await.context("nothing is said")??;
+        let mut all = vec![serde_json::from_str(&first.context("it ended")?)?];
+        let begun = Instant::now();
+        let lines = tokio::spawn(async move {
+            while let Some(line) = timeout(DEADLINE, lines.next_line()).await.context("it does not go on")?? {
+                all.push(serde_json::from_str(&line)?);
+            }
+            Ok(all)
+        });
+        Ok(Self { child, lines, begun })
     }
 
-    async fn piece(&mut self) -> Result<Json> {
-        let line = timeout(DEADLINE, self.lines.next_line()).await.context("nothing is said")??;
-        Ok(serde_json::from_str(&line.context("it ended")?)?)
-    }
-
-    fn is_running(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait()?.is_none())
-    }
-
-    async fn end(mut self, beginning: Json) -> Result<Told> {
-        let mut lines = vec![beginning];
-        while let Some(line) = timeout(DEADLINE, self.lines.next_line()).await.context("it does not go on")?? {
-            lines.push(serde_json::from_str(&line)?);
-        }
+    async fn end(mut self) -> Result<Told> {
+        let lines = self.lines.await??;
         let status = timeout(DEADLINE, self.child.wait()).await.context("it does not end")??;
         if !status.success() {
             bail!("the answer ended with {status}");

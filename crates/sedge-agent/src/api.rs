@@ -20,7 +20,7 @@ use sedge_statement::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use chat::{ChatEnd, ChatPart, ChatRequest, ChatUsage};
+pub use chat::{ChatEnd, ChatPart, ChatRequest, ChatUsage, InferParameters};
 pub use peat::{ImportFile, ImportRequest, Imported, ImportedCommand, ImportedModel, ModelDraft};
 pub use plan::{DeployPlan, Outlook, PlannedLoser, PlannedNode, PlannedOther, PlannedWave};
 pub use rollout::{GivenControl, MAX_CONTROLS, RolloutTerms, WaveEvidence};
@@ -115,6 +115,9 @@ pub enum Request {
         slot: SlotName,
         /// Tensors in the Open Inference Protocol's JSON; for a language model one text, as an element of the type `BYTES`.
         inputs: Vec<Value>,
+        /// How it is to be answered.
+        #[serde(default)]
+        parameters: InferParameters,
     },
     /// Asks the language model in a slot for text, which comes in several lines. Answer: [`ChatEnd`].
     Chat(ChatRequest),
@@ -444,6 +447,9 @@ pub struct Inference {
     pub sha256: Sha256,
     /// Tensors in the Open Inference Protocol's JSON.
     pub outputs: Vec<Value>,
+    /// Of a text, why it ended: `stop` or `length`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
 }
 
 /// This node at a glance.

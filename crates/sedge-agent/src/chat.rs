@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sedge_runtime::{InferError, LONGEST_REQUEST, PromptError, RunError, Talk};
+use sedge_runtime::{Finish, InferError, LONGEST_REQUEST, PromptError, RunError, Talk};
 use sedge_statement::{ReleaseId, Sha256, SlotName, TextRequest};
 use serde_json::{Value, json};
 
-use crate::api::{ApiError, ChatEnd, Inference};
+use crate::api::{ApiError, ChatEnd, InferParameters, Inference};
 use crate::core::Core;
 
 /// How long a text may take: on a slow machine a long one takes minutes, and its reader sees it grow.
@@ -58,15 +58,20 @@ impl Core {
 
     /// Has a text continued where an inference gives one in the Open Inference Protocol's form; none where it gives
     /// tensors.
-    pub(crate) async fn infer_text(&self, slot: &SlotName, inputs: &[Value]) -> Option<Result<Inference, ApiError>> {
+    pub(crate) async fn infer_text(
+        &self,
+        slot: &SlotName,
+        inputs: &[Value],
+        parameters: InferParameters,
+    ) -> Option<Result<Inference, ApiError>> {
         let [input] = inputs else { return None };
         if input.get("datatype").and_then(Value::as_str) != Some(BYTES) {
             return None;
         }
-        Some(self.continue_text(slot, input).await)
+        Some(self.continue_text(slot, input, parameters.max_tokens.unwrap_or(TextRequest::MAX_TOKENS)).await)
     }
 
-    async fn continue_text(&self, slot: &SlotName, input: &Value) -> Result<Inference, ApiError> {
+    async fn continue_text(&self, slot: &SlotName, input: &Value, most: u32) -> Result<Inference, ApiError> {
         let data = input.get("data").and_then(Value::as_array).map(Vec::as_slice);
         let Some([Value::String(text)]) = data else {
             return Err(ApiError::usage(
@@ -74,14 +79,24 @@ impl Core {
                 "Give {\"name\":\"text_input\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"…\"]}.",
             ));
         };
-        let mut chat = self.chat(slot, TextRequest::continue_text(text, TextRequest::MAX_TOKENS)).await?;
+        let mut chat = self.chat(slot, TextRequest::continue_text(text, most)).await?;
         let mut output = String::new();
         while let Some(piece) = chat.next().await {
             output.push_str(&piece);
         }
         let end = chat.end().await?;
+        // Pieces show that there is more to come; an answer at once looks whole.
+        if end.finish_reason == Finish::TimeLimit.word() {
+            return Err(refused(InferError::Overdue(CHAT_LIMIT)));
+        }
         let output = json!({"name": "text_output", "shape": [1], "datatype": BYTES, "data": [output]});
-        Ok(Inference { slot: slot.clone(), release: end.release, sha256: end.sha256, outputs: vec![output] })
+        Ok(Inference {
+            slot: slot.clone(),
+            release: end.release,
+            sha256: end.sha256,
+            outputs: vec![output],
+            finish_reason: Some(end.finish_reason),
+        })
     }
 }
 

@@ -87,7 +87,7 @@ impl GgufHeader {
 
         let architecture = architecture(&metadata)?;
         let attention = Attention::read(architecture, &metadata, limits)?;
-        let vocabulary = Vocabulary::read(architecture, &metadata, &tensors)?;
+        let vocabulary = Vocabulary::read(architecture, &metadata, &tensors, limits)?;
         shapes::check(architecture, &attention, vocabulary.tokens, &tensors)?;
         let kv = attention.cache(architecture, &metadata)?;
         let quantization = quantization::judge(&metadata, &tensors)?;

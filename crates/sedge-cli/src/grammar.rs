@@ -200,6 +200,9 @@ pub(crate) struct InferArgs {
     /// The name of the input that an .npy file is for; by default the file's name without .npy
     #[arg(long, value_name = "NAME")]
     pub(crate) input_name: Option<String>,
+    /// The most tokens by which a language model continues a text [default: 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_tokens: Option<u32>,
 }
 
 #[cfg(test)]

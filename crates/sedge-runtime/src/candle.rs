@@ -46,6 +46,10 @@ pub struct Candle;
 impl Candle {
     /// What the smallest model costs beside its weights: tokenizer, tables of positions, scratch.
     const OVERHEAD: u64 = 48 << 20;
+    /// What a word of the vocabulary takes in metadata and tokenizer, bytes.
+    const WORD: u64 = 200;
+    /// How many times its length a tokenizer's file takes once it is read.
+    const READ: u64 = 8;
 }
 
 impl Backend for Candle {
@@ -88,7 +92,9 @@ impl Backend for Candle {
         let weights = facts.types.iter().map(widened).fold(0, u64::saturating_add).max(facts.weight_bytes.get());
         let (vocabulary, embedding) = (u64::from(facts.vocabulary), u64::from(facts.embedding));
         let embeddings = vocabulary.saturating_mul(embedding).saturating_mul(4);
-        let resident = weights.saturating_add(embeddings).saturating_add(Self::OVERHEAD);
+        let beside = variant.files.iter().skip(1).fold(0, |all: u64, file| all.saturating_add(file.size.get()));
+        let words = vocabulary.saturating_mul(Self::WORD).saturating_add(beside.saturating_mul(Self::READ));
+        let resident = weights.saturating_add(embeddings).saturating_add(words).saturating_add(Self::OVERHEAD);
         let loading = resident.saturating_add(variant.entry().size.get());
         let texts = texts(facts).saturating_mul(GENERATING_PER_SLOT as u64);
         ByteSize(loading.max(resident.saturating_add(texts)))

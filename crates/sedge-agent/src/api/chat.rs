@@ -15,6 +15,15 @@ pub struct ChatRequest {
     pub request: TextRequest,
 }
 
+/// How an inference is to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InferParameters {
+    /// The most tokens of a text; [`TextRequest::MAX_TOKENS`] where absent. Of no meaning to a model of tensors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+}
+
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatPart {

@@ -22,6 +22,13 @@ use crate::queries::find_release;
 /// The one file that may stand beside a GGUF model.
 const TOKENIZER: &str = "tokenizer.json";
 
+/// A release that is on disk, whatever else fails.
+struct Written {
+    release: ReleaseId,
+    /// Whether this node's view shows it.
+    shows: Result<(), ApiError>,
+}
+
 impl Core {
     /// Reads a model's header, takes its bytes into the store and publishes the release.
     ///
@@ -47,32 +54,34 @@ impl Core {
             .ok_or_else(|| unnamed("version", "--version 1.0.0"))?;
 
         self.refuse_other(&self.view(), &id, &version, inspection.sha256)?;
-        let held = self.blobs.has(&inspection.blake3);
-        let mut files = Vec::new();
-        let added = match self.take_in(&request, names, &mut files).await {
-            Ok(()) => self.release_of(request, inspection, (id, version), files.clone(), probes, draft.as_ref()).await,
+        let held = self.blobs.held();
+        let mut taken = Vec::new();
+        let added = match self.take_in(&request, names, &mut taken).await {
+            Ok(()) => self.release_of(request, inspection, (id, version), &mut taken, probes, draft.as_ref()).await,
             Err(error) => Err(error),
         };
         if added.is_err() {
-            for file in files.iter().skip(usize::from(held)) {
+            for file in taken.iter().filter(|file| !held.contains(file)) {
                 self.remove_unnamed(file).await;
             }
         }
-        if let (Ok(_), Some(draft)) = (&added, &draft) {
+        let written = added?;
+        if let Some(draft) = &draft {
             self.draft_is_released(draft);
         }
-        added
+        written.shows?;
+        Ok(self.describe(&self.view(), written.release))
     }
 
-    /// Takes the files' bytes into the store. Whatever fails, `files` holds those that were taken.
+    /// Takes the files' bytes into the store. Whatever fails, `taken` holds those that were taken.
     async fn take_in(
         &self,
         request: &ModelAdd,
         names: Vec<FileName>,
-        files: &mut Vec<ModelFile>,
+        taken: &mut Vec<ModelFile>,
     ) -> Result<(), ApiError> {
         for (path, name) in std::iter::once(&request.file).chain(&request.beside).zip(names) {
-            files.push(self.blobs.add_file(path, &name).await.map_err(add_error)?);
+            taken.push(self.blobs.add_file(path, &name).await.map_err(add_error)?);
         }
         Ok(())
     }
@@ -90,15 +99,17 @@ impl Core {
         }
     }
 
+    /// Publishes what was taken, and the probes, which are taken too.
     async fn release_of(
         &self,
         request: ModelAdd,
         inspection: Inspection,
         (id, version): (ModelId, Version),
-        files: Vec<ModelFile>,
+        taken: &mut Vec<ModelFile>,
         probes: Option<Vec<u8>>,
         draft: Option<&PeatManifest>,
-    ) -> Result<Model, ApiError> {
+    ) -> Result<Written, ApiError> {
+        let files = taken.clone();
         if files.first().is_none_or(|file| file.sha256 != inspection.sha256) {
             return Err(ApiError::failed(
                 format!("{} changed while it was read", request.file.display()),
@@ -106,7 +117,11 @@ impl Core {
             ));
         }
         let probes = match probes {
-            Some(bytes) => Some(self.add_probes(&format!("{id}-{version}.probes.json"), &bytes).await?),
+            Some(bytes) => {
+                let file = self.add_probes(&format!("{id}-{version}.probes.json"), &bytes).await?;
+                taken.push(file.clone());
+                Some(file)
+            }
             None => None,
         };
         let manifest = Manifest {
@@ -140,15 +155,22 @@ impl Core {
         ))
     }
 
-    async fn publish(&self, manifest: Manifest) -> Result<Model, ApiError> {
+    /// Writes a release, once. Its bytes are held from then on: nothing that a release names is removed.
+    async fn publish(&self, manifest: Manifest) -> Result<Written, ApiError> {
         // Held only for this: a halt must not wait until gigabytes are copied.
         let _turn = self.authoring.lock().await;
+        if let Some(file) = manifest.files().find(|file| !self.blobs.has(&file.blake3)) {
+            return Err(ApiError::failed(
+                format!("{} was removed meanwhile, by a request that had it too and failed", file.name),
+                "Add the model again.",
+            ));
+        }
         manifest.check().map_err(|error| ApiError::usage(error, "Correct the manifest's fields and add it again."))?;
         let view = self.view();
         let of_model = || view.releases.iter().filter(|(_, r)| r.release.manifest.id == manifest.id);
         if let Some((id, published)) = of_model().find(|(_, r)| r.release.manifest.version == manifest.version) {
             if published.release.manifest == manifest {
-                return Ok(self.describe(&view, *id));
+                return Ok(Written { release: *id, shows: Ok(()) });
             }
             return Err(ApiError::refused(
                 format!(
@@ -173,8 +195,9 @@ impl Core {
         let id = release.id();
         self.write(DocKind::Node, artifacts).await?;
         self.write(DocKind::Authority, vec![Edit::PutRelease(release)]).await?;
-        self.settle(self.mesh.view(), |view| view.releases.contains_key(&id)).await?;
-        Ok(self.describe(&self.view(), id))
+        // In this turn still: who comes next counts on seeing it.
+        let shows = self.settle(self.mesh.view(), |view| view.releases.contains_key(&id)).await;
+        Ok(Written { release: id, shows })
     }
 
     async fn add_probes(&self, name: &str, bytes: &[u8]) -> Result<ModelFile, ApiError> {

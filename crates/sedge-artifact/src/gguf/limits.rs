@@ -24,6 +24,11 @@ pub struct Limits {
     pub string: u64,
     /// Elements of an array.
     pub array: u64,
+    /// Elements of all arrays together: whoever runs the model makes a value of each. A vocabulary of 256 Ki tokens has about
+    /// 1.3 Mi.
+    pub elements: u64,
+    /// Tokens that are looked for in a text before it is split: unknown, control, unused and those of users.
+    pub special: u64,
     /// Alignments of the weights, which are powers of two. The format's own default is 32.
     pub alignments: RangeInclusive<u64>,
     /// Dimensions of a tensor.
@@ -42,6 +47,8 @@ impl Default for Limits {
             name: 127,
             string: 1 << 20,
             array: 2 << 20,
+            elements: 4 << 20,
+            special: 1 << 16,
             alignments: 8..=(1 << 16),
             dims: 4,
             layers: 4096,
@@ -51,12 +58,14 @@ impl Default for Limits {
 
 /// Something there may be only so many of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each names the field of `Limits` that bounds it")]
+#[expect(missing_docs, reason = "each names what a field of `Limits` bounds")]
 #[non_exhaustive]
 pub enum Counted {
     Keys,
     Tensors,
     Elements,
+    AllElements,
+    Special,
     Layers,
 }
 
@@ -66,6 +75,8 @@ impl fmt::Display for Counted {
             Self::Keys => "entries of metadata",
             Self::Tensors => "tensors",
             Self::Elements => "elements of an array",
+            Self::AllElements => "elements of arrays together with those before it",
+            Self::Special => "special tokens",
             Self::Layers => "layers",
         })
     }

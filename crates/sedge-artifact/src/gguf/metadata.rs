@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cursor::Cursor;
 use super::value::{Array, Value, ValueType};
-use super::{GgufError, Limits};
+use super::{Counted, GgufError, Limits};
 use crate::place::{Path, Place};
 
 /// Every key with its value, left where it is.
@@ -23,6 +23,7 @@ struct Entry<'a> {
 impl<'a> Metadata<'a> {
     pub(super) fn read(cursor: &mut Cursor<'a>, count: u64, limits: &Limits) -> Result<Self, GgufError> {
         let mut entries = BTreeMap::new();
+        let mut elements = 0_u64;
         for index in 0..usize::try_from(count).expect("the limit is far below") {
             let at = Path::ROOT.item("metadata", index);
             let offset = cursor.position();
@@ -33,6 +34,13 @@ impl<'a> Metadata<'a> {
             }
             let place = cursor.position();
             let value = Value::read(cursor, limits, &at)?;
+            if let Value::Array(array) = value {
+                elements = elements.saturating_add(array.count);
+                if elements > limits.elements {
+                    let (what, limit) = (Counted::AllElements, limits.elements);
+                    return Err(GgufError::TooMany { at: at.at(place), what, found: elements, limit });
+                }
+            }
             if entries.insert(key, Entry { index, offset: place, value }).is_some() {
                 return Err(GgufError::DuplicateKey { at: at.at(offset) });
             }

@@ -1,12 +1,17 @@
 //! The tokenizer's tables: as long as one another, and every special token among them.
 
-use super::GgufError;
+use std::ops::RangeInclusive;
+
 use super::header::Tensor;
 use super::metadata::Metadata;
 use super::value::{Value, ValueType};
+use super::{Counted, GgufError, Limits};
 
 const PREFIX: &str = "tokenizer.ggml.";
 const TOKENS: &str = "tokenizer.ggml.tokens";
+
+/// The types of tokens that are neither ordinary nor single bytes.
+const SPECIAL: RangeInclusive<i128> = 2..=5;
 
 /// What there is to say of the tokens.
 #[derive(Debug)]
@@ -17,7 +22,12 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    pub(super) fn read(architecture: &str, metadata: &Metadata<'_>, tensors: &[Tensor]) -> Result<Self, GgufError> {
+    pub(super) fn read(
+        architecture: &str,
+        metadata: &Metadata<'_>,
+        tensors: &[Tensor],
+        limits: &Limits,
+    ) -> Result<Self, GgufError> {
         let key = "tokenizer.ggml.model";
         let tokenizer = metadata.text(key)?.unwrap_or_default().to_owned();
         if !tokenizer.is_empty() && !super::is_word(&tokenizer) {
@@ -47,6 +57,7 @@ impl Vocabulary {
                 return Err(GgufError::TokenCount { at: metadata.place(&key), found: array.count, vocabulary });
             }
         }
+        few_special(metadata, limits)?;
         let merges = strings(metadata, "tokenizer.ggml.merges")?.unwrap_or(0);
         for key in metadata.keys().filter(|key| key.starts_with(PREFIX) && key.ends_with("_token_id")) {
             let found = u64::from(metadata.count(key)?.unwrap_or(0));
@@ -72,6 +83,17 @@ impl Vocabulary {
         })?;
         Ok(Self { tokens, tokenizer, merges })
     }
+}
+
+/// Whoever runs the model looks for each special token in every text.
+fn few_special(metadata: &Metadata<'_>, limits: &Limits) -> Result<(), GgufError> {
+    let key = "tokenizer.ggml.token_type";
+    let kinds = metadata.array(key, "an array of integers")?.and_then(|array| array.integers());
+    let found = kinds.into_iter().flatten().filter(|kind| SPECIAL.contains(kind)).count() as u64;
+    if found <= limits.special {
+        return Ok(());
+    }
+    Err(GgufError::TooMany { at: metadata.place(key), what: Counted::Special, found, limit: limits.special })
 }
 
 /// How many strings an array of them has.

@@ -3,7 +3,7 @@
 use sedge_artifact::GgufHeader;
 use sedge_artifact::gguf::{GgufError, Limits};
 
-use super::builder::{F32, Val, entry, llama, texts};
+use super::builder::{F32, Val, counts, entry, llama, texts};
 
 fn read(file: &super::builder::File, limits: &Limits) -> Result<GgufHeader, GgufError> {
     let (header, length) = file.header();
@@ -15,7 +15,7 @@ fn every_limit_is_accepted_at_its_edge_and_refused_below() {
     type Field = fn(&mut Limits, u64);
     let file = llama();
     let header = file.header().0.len() as u64;
-    let fields: [(u64, Field); 8] = [
+    let fields: [(u64, Field); 9] = [
         (header, |limits, n| limits.header = n),
         (17, |limits, n| limits.keys = n),
         (17, |limits, n| limits.tensors = n),
@@ -27,6 +27,8 @@ fn every_limit_is_accepted_at_its_edge_and_refused_below() {
         (8, |limits, n| limits.string = n),
         // The tokens.
         (16, |limits, n| limits.array = n),
+        // These and the merges.
+        (18, |limits, n| limits.elements = n),
         (2, |limits, n| limits.layers = u32::try_from(n).unwrap()),
     ];
     for (index, (needed, set)) in fields.into_iter().enumerate() {
@@ -52,6 +54,18 @@ fn four_dimensions_and_both_ends_of_the_alignments_are_accepted() {
         assert_eq!(header.alignment, u64::from(alignment));
         assert!(header.tensors.iter().all(|tensor| tensor.padded_bytes.is_multiple_of(header.alignment)));
     }
+}
+
+#[test]
+fn special_tokens_are_bounded_beside_the_ordinary_ones() {
+    let kinds: Vec<u32> = (0..16).map(|at| if at < 3 { 4 } else { 1 }).collect();
+    let file = llama().without("tokenizer.ggml.token_type").key("tokenizer.ggml.token_type", counts(&kinds));
+    let mut limits = Limits::default();
+    limits.special = 3;
+    read(&file, &limits).unwrap();
+    limits.special = 2;
+    let error = read(&file, &limits).unwrap_err();
+    assert!(matches!(error, GgufError::TooMany { found: 3, limit: 2, .. }), "{error}");
 }
 
 #[test]

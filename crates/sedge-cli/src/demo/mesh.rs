@@ -23,6 +23,8 @@ const NO_AGENT: i32 = 5;
 pub(super) const PROBATION: Duration = Duration::from_secs(1);
 /// The same as a word of the command line.
 const PROBATION_WORD: &str = "1s";
+/// How far a language model goes on: enough to be told from another, and soon there on a slow machine.
+const MOST_TOKENS: &str = "16";
 
 /// The agents.
 #[derive(Debug)]
@@ -131,7 +133,8 @@ impl Mesh {
 
     /// Asks the model in a node's slot.
     pub(super) async fn infer(&self, node: usize, slot: &str, input: &Path) -> Result<(Inference, Said)> {
-        let inference: Inference = self.ask(node, &["infer", slot, "--input", &input.to_string_lossy()]).await?;
+        let args = ["infer", slot, "--input", &input.to_string_lossy(), "--max-tokens", MOST_TOKENS];
+        let inference: Inference = self.ask(node, &args).await?;
         let said = Said::of(&inference)?;
         Ok((inference, said))
     }
