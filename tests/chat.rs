@@ -34,7 +34,7 @@ const PROMPT: &str = "The cat sat on the mat, and then";
 /// So large that a long answer takes longer than an update.
 const SIZE: tiny::Size = tiny::Size { layers: 6, context: 4096 };
 /// How long that answer takes, in rollouts of the time that the first one took, at the rate of the answers before it.
-const LONG: f64 = 3.0;
+const LONG: f64 = 2.0;
 
 /// The connections that an agent serves at once, and how many of them may ask models.
 const CONNECTIONS: usize = 32;
