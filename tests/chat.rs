@@ -34,7 +34,7 @@ const PROMPT: &str = "The cat sat on the mat, and then";
 /// So large that a long answer takes longer than an update.
 const SIZE: tiny::Size = tiny::Size { layers: 6, context: 4096 };
 /// How long that answer takes, in rollouts of the time that the first one took, at the rate of the answers before it.
-const LONG: f64 = 2.0;
+const LONG: f64 = 4.0;
 
 /// The connections that an agent serves at once, and how many of them may ask models.
 const CONNECTIONS: usize = 32;
@@ -232,7 +232,7 @@ struct Chat {
 
 impl Chat {
     async fn begin(node: &Node, tokens: f64) -> Result<Self> {
-        let tokens = format!("{:.0}", tokens.clamp(200.0, 4000.0));
+        let tokens = format!("{:.0}", tokens.clamp(200.0, 2000.0));
         let mut command = Command::new(env!("CARGO_BIN_EXE_sedge"));
         command.arg("--home").arg(&node.home).args(["--json", "chat", "writer", "--prompt", PROMPT]);
         command.args(["--max-tokens", &tokens]).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
