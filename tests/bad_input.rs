@@ -215,8 +215,7 @@ async fn a_full_disk_while_adding_adds_nothing_and_room_helps() -> Result<()> {
     node.init().await?;
     node.start(&[]).await?;
     let filler = node.home.join("filler");
-    let free = rustix::fs::statvfs(&node.home)?;
-    let free = free.f_bavail.saturating_mul(free.f_frsize);
+    let free = free(&node)?;
     fs::write(&filler, vec![0; usize::try_from(free)?.saturating_sub(1 << 20)])?;
     let before = node.listing()?;
     let model = digits("digits-2.0.0.onnx");
@@ -225,8 +224,20 @@ async fn a_full_disk_while_adding_adds_nothing_and_room_helps() -> Result<()> {
     let models = node.ask(&["model", "list"]).await?;
     ensure!(list(&models, "")?.is_empty(), "something was published: {models}");
     fs::remove_file(&filler)?;
+    // The system may take a moment to give the room back.
+    until("the room being there again", async || {
+        let now = self::free(&node)?;
+        Ok(so_or(now >= free / 2, || format!("{now} bytes are free")))
+    })
+    .await?;
     node.ask(&["model", "add", word(&model)?]).await?;
     node.stop().await
+}
+
+/// Bytes that may still be written in a node's home.
+fn free(node: &Node) -> Result<u64> {
+    let system = rustix::fs::statvfs(&node.home)?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
 /// A small file system in memory, unmounted when dropped.

@@ -17,6 +17,9 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::quantized::gguf_file::Value;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_transformers::generation::Sampling as Choice;
+use sedge_agent::api::{ApiError, ChatRequest};
+use sedge_agent::{Client, Heard};
+use sedge_statement::TextRequest;
 use serde_json::{Value as Json, json};
 use support::models::word;
 use support::node::{Node, text};
@@ -24,14 +27,18 @@ use support::trio::{Trio, three_nodes};
 use support::until::DEADLINE;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 const PROMPT: &str = "The cat sat on the mat, and then";
 /// So large that a long answer takes longer than an update.
 const SIZE: tiny::Size = tiny::Size { layers: 6, context: 4096 };
 /// How long that answer takes, in rollouts of the time that the first one took, at the rate of the answers before it.
-const LONG: f64 = 2.0;
+const LONG: f64 = 4.0;
+
+/// The connections that an agent serves at once, and how many of them may ask models.
+const CONNECTIONS: usize = 32;
+const ASKING: usize = 24;
 
 /// What a chat printed.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +106,7 @@ async fn a_language_model_serves_everywhere_and_is_updated_under_an_answer() -> 
     ensure!(told.end["finish_reason"] == "length", "{}", told.end);
 
     wrong_words_are_refused(&trio, &next).await?;
+    chats_leave_places_for_the_operator(&trio.b).await?;
     println!(
         "3 nodes told the same {} characters in {} pieces; an answer of {} tokens outlived its model's update",
         plain.chars().count(),
@@ -128,6 +136,28 @@ async fn continues(trio: &Trio, bytes: &[u8]) -> Result<()> {
     none.fails_with(support::outcome::exit::FAILED, "no model serves in slot reader")?;
     let hot = trio.b.run(&["chat", "writer", "--prompt", "x", "--temperature", "1000"]).await?;
     hot.fails_with(support::outcome::exit::USAGE, "temperature")
+}
+
+/// As many chats as there are connections: some are refused, and whoever steers the node is heard.
+async fn chats_leave_places_for_the_operator(node: &Node) -> Result<()> {
+    let mut chats = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let client = Client::connect(&node.home).await?;
+        let slot = "writer".parse().context("a slot")?;
+        let request = ChatRequest { slot, request: TextRequest::continue_text(PROMPT, 4000) };
+        chats.spawn(async move {
+            let mut chat = client.chat(request).await?;
+            while !matches!(chat.next().await?, Heard::End(_)) {}
+            Ok::<(), ApiError>(())
+        });
+    }
+    for _ in 0..CONNECTIONS - ASKING {
+        let ended = timeout(DEADLINE, chats.join_next()).await.context("no chat is refused")?.context("no chat")??;
+        let Err(error) = ended else { bail!("a chat ended before others were refused") };
+        ensure!(error.message.contains("being answered already"), "{error}");
+    }
+    ensure!(chats.len() == ASKING, "{} chats go on", chats.len());
+    node.ask(&["status"]).await.map(drop)
 }
 
 /// A release whose probe expects other words is tried, found wanting, and not taken.
@@ -202,7 +232,7 @@ struct Chat {
 
 impl Chat {
     async fn begin(node: &Node, tokens: f64) -> Result<Self> {
-        let tokens = format!("{:.0}", tokens.clamp(200.0, 4000.0));
+        let tokens = format!("{:.0}", tokens.clamp(200.0, 2000.0));
         let mut command = Command::new(env!("CARGO_BIN_EXE_sedge"));
         command.arg("--home").arg(&node.home).args(["--json", "chat", "writer", "--prompt", PROMPT]);
         command.args(["--max-tokens", &tokens]).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
