@@ -215,8 +215,7 @@ async fn a_full_disk_while_adding_adds_nothing_and_room_helps() -> Result<()> {
     node.init().await?;
     node.start(&[]).await?;
     let filler = node.home.join("filler");
-    let free = rustix::fs::statvfs(&node.home)?;
-    let free = free.f_bavail.saturating_mul(free.f_frsize);
+    let free = free(&node)?;
     fs::write(&filler, vec![0; usize::try_from(free)?.saturating_sub(1 << 20)])?;
     let before = node.listing()?;
     let model = digits("digits-2.0.0.onnx");
@@ -225,8 +224,20 @@ async fn a_full_disk_while_adding_adds_nothing_and_room_helps() -> Result<()> {
     let models = node.ask(&["model", "list"]).await?;
     ensure!(list(&models, "")?.is_empty(), "something was published: {models}");
     fs::remove_file(&filler)?;
+    // The system may take a moment to give the room back.
+    until("the room being there again", async || {
+        let now = self::free(&node)?;
+        Ok(so_or(now.saturating_add(4 << 20) >= free, || format!("{now} bytes are free")))
+    })
+    .await?;
     node.ask(&["model", "add", word(&model)?]).await?;
     node.stop().await
+}
+
+/// Bytes that may still be written in a node's home.
+fn free(node: &Node) -> Result<u64> {
+    let system = rustix::fs::statvfs(&node.home)?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
 /// A small file system in memory, unmounted when dropped.
@@ -331,4 +342,24 @@ async fn interrupted_and_late_have_statuses_of_their_own() -> Result<()> {
     ensure!(other.end_by(Signal::INT).await? == Some(INTERRUPTED), "an interrupted agent has another status");
     ensure!(alone.node.end_by(Signal::TERM).await? == Some(DONE), "an agent that was told to end has another status");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_another_project_that_is_bad_is_refused_at_its_place() -> Result<()> {
+    let alone = Alone::start().await?;
+    let path = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/peat/bad").join(name);
+    let cases = [
+        ("path-as-id.manifest.json", "$.model_id"),
+        ("bad-priority.command.json", "$.priority is 9"),
+        ("duplicate-keys.manifest.json", "$.version"),
+        ("over-deep.manifest.json", "deeper than 32 levels"),
+    ];
+    for (name, why) in cases {
+        alone.refuses(&["model", "import", word(&path(name))?], REFUSED, why).await?;
+    }
+    alone.refuses(&["model", "import", "nowhere.json"], FAILED, "nowhere.json").await?;
+    alone.refuses(&["model", "import"], USAGE, "FILE.json").await?;
+    alone.refuses(&["model", "forget", "../x"], USAGE, "../x").await?;
+    alone.refuses(&["model", "show", "nothing", "--peat"], FAILED, "nothing").await?;
+    alone.has_no_model().await
 }

@@ -3,6 +3,7 @@
 //! Everything is driven as an operator would: through the command line, read as JSON. Nothing here knows the agent's inside.
 
 pub(crate) mod models;
+pub(crate) mod netns;
 pub(crate) mod node;
 pub(crate) mod outcome;
 pub(crate) mod skip;

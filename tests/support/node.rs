@@ -28,13 +28,21 @@ pub(crate) struct Node {
     pub(crate) home: PathBuf,
     log: PathBuf,
     agent: Option<Child>,
+    /// The network namespace that it lives in, where that is not this process's.
+    host: Option<String>,
 }
 
 impl Node {
     /// A node that has no home yet, below `dir`.
     pub(crate) fn new(dir: &Path, name: &str) -> Self {
         let (home, log) = (dir.join(name), dir.join(format!("{name}.log")));
-        Self { name: name.to_owned(), home, log, agent: None }
+        Self { name: name.to_owned(), home, log, agent: None, host: None }
+    }
+
+    /// The same on a host of its own.
+    pub(crate) fn within(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
     }
 
     /// Runs a command on this node's home, with `--json`.
@@ -77,10 +85,15 @@ impl Node {
         Ok(text(&made, "/ticket")?.to_owned())
     }
 
-    /// Starts the agent on a port of the system's choice, and waits until it answers.
+    /// Starts the agent on a port of the system's choice, on this machine alone, and waits until it answers.
     pub(crate) async fn start(&mut self, flags: &[&str]) -> Result<()> {
+        self.run_agent(&[&["--no-mdns", "--listen", "127.0.0.1:0"], flags].concat()).await
+    }
+
+    /// Starts the agent with these flags and no others, and waits until it answers.
+    pub(crate) async fn run_agent(&mut self, flags: &[&str]) -> Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let mut command = self.command(&[&["agent", "run", "--listen", "127.0.0.1:0"], flags].concat());
+        let mut command = self.command(&[&["agent", "run"], flags].concat());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.agent = Some(command.spawn()?);
         let name = self.name.clone();
@@ -203,7 +216,14 @@ impl Node {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(SEDGE);
+        let mut command = match &self.host {
+            Some(host) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", host, SEDGE]);
+                command
+            }
+            None => Command::new(SEDGE),
+        };
         command.arg("--home").arg(&self.home).arg("--json").args(args).kill_on_drop(true);
         command.env_remove("SEDGE_HOME").env_remove("SEDGE_LOG").env("NO_COLOR", "1");
         command

@@ -10,12 +10,13 @@ use sedge_blobs::{Admission, BlobStore, Limits, Options};
 use sedge_fleet::{Fleet, FleetView};
 use sedge_mesh::{Mesh, MeshConfig, PeerAddr, Protocols, StartError};
 use sedge_runtime::{Backends, ModelHost};
-use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, SlotName, Tensor};
+use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, RelayAddress, SlotName, Tensor, TextRequest};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Status};
+use crate::chat::Chat;
 use crate::control;
 use crate::core::{Core, OFFLINE, Planned, SILENT, ShownSlot, now};
 use crate::enroll::{self, Desk, GENESIS, MESH};
@@ -25,6 +26,7 @@ use crate::peers;
 use crate::planning::plan_of;
 use crate::reconcile::{Outlets, Reconciler};
 use crate::slot_watch::SlotWatch;
+use crate::tickets::MAX_RELAYS;
 
 /// How often addresses of peers are kept.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
@@ -35,21 +37,39 @@ const PORT: &str = "port";
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     home: PathBuf,
-    listen: Option<SocketAddr>,
+    listen: Vec<SocketAddr>,
     peers: Vec<PeerAddr>,
+    relays: Vec<RelayAddress>,
+    nearby: bool,
     limits: Limits,
 }
 
 impl AgentConfig {
-    /// An agent on a home that `init` or `join` made. It listens everywhere, on the port of last time where that is free.
+    /// An agent on a home that `init` or `join` made. It listens everywhere, on the port of last time where that is free, looks
+    /// for members on the local network, and uses no relay but those of the ticket that it joined with.
     pub fn new(home: impl Into<PathBuf>) -> Self {
-        Self { home: home.into(), listen: None, peers: Vec::new(), limits: Limits::default() }
+        let (listen, peers, relays) = (Vec::new(), Vec::new(), Vec::new());
+        Self { home: home.into(), listen, peers, relays, nearby: true, limits: Limits::default() }
     }
 
-    /// Listens at this address.
+    /// Listens at this address, beside any other given so.
     #[must_use]
     pub fn listen(mut self, at: SocketAddr) -> Self {
-        self.listen = Some(at);
+        self.listen.push(at);
+        self
+    }
+
+    /// Reaches peers that have no direct way to this node through a relay of the operator's.
+    #[must_use]
+    pub fn relay(mut self, relay: RelayAddress) -> Self {
+        self.relays.push(relay);
+        self
+    }
+
+    /// Looks for members on the local network by multicast and lets them find this node, which is the default; or does not.
+    #[must_use]
+    pub fn nearby(mut self, nearby: bool) -> Self {
+        self.nearby = nearby;
         self
     }
 
@@ -202,6 +222,28 @@ impl Agent {
         self.core.infer(slot, inputs).await
     }
 
+    /// Asks the language model in a slot for text, which comes piece by piece. A text under way during a swap ends on the model
+    /// that it began with.
+    ///
+    /// ```no_run
+    /// # async fn tell(agent: &sedge_agent::Agent) -> Result<(), Box<dyn std::error::Error>> {
+    /// use sedge_agent::statement::TextRequest;
+    ///
+    /// let mut chat = agent.chat(&"writer".parse()?, TextRequest::answer("Tell me of the sea.")).await?;
+    /// while let Some(piece) = chat.next().await {
+    ///     print!("{piece}");
+    /// }
+    /// println!("\nby {}", chat.end().await?.sha256);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// No language model serves there, or too many texts are waiting. What the model refuses, [`Chat::end`] tells.
+    pub async fn chat(&self, slot: &SlotName, request: TextRequest) -> Result<Chat, ApiError> {
+        self.core.chat(slot, request).await
+    }
+
     /// Waits until the agent is told to stop: over its socket, or because it cannot go on.
     pub async fn stopped(&self) -> Stopped {
         self.core.stop.cancelled().await;
@@ -216,7 +258,7 @@ impl Agent {
                 tracing::error!(%error, "a part of the agent ended badly");
             }
         }
-        keep_known_peers(&self.core);
+        keep_known_peers(&self.core).await;
         self.core.mesh.shutdown().await;
         self.core.blobs.shutdown().await;
         // A socket without an agent only confuses; the next agent replaces it if this fails.
@@ -240,23 +282,29 @@ async fn start_mesh(
     gate: &Arc<Gate>,
 ) -> Result<Mesh, ApiError> {
     let known = peers::known(&home.store)?;
-    let peers: Vec<PeerAddr> = config.peers.iter().copied().chain(known).collect();
+    let relays = if config.relays.is_empty() { peers::relays(&home.store)? } else { config.relays.clone() };
+    if config.relays.len() > MAX_RELAYS {
+        let given = config.relays.len();
+        return Err(ApiError::usage(format!("{given} relays"), &format!("Give at most {MAX_RELAYS} --relay.")));
+    }
     let last: Option<[u8; 2]> = home.store.meta(PORT)?.and_then(|bytes| bytes.try_into().ok());
     let port = last.map_or(0, u16::from_le_bytes);
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let listen = config.listen.unwrap_or_else(|| free_or_any(any(port)));
-    let mesh_config = MeshConfig::new(home.key.clone(), genesis).listen(listen).peers(peers);
+    let mut mesh_config = MeshConfig::new(home.key.clone(), genesis).peers(config.peers.iter().copied());
+    mesh_config = mesh_config.sightings(known).relays(relays).nearby(config.nearby);
+    let listen = if config.listen.is_empty() { vec![free_or_any(any(port))] } else { config.listen.clone() };
+    for at in listen {
+        mesh_config = mesh_config.listen(at);
+    }
     let mut protocols = Protocols::new();
     let admission: Arc<dyn Admission> = Arc::clone(gate) as _;
     protocols.insert(sedge_blobs::ALPN.to_vec(), Box::new(blobs.protocol_handler(admission)));
     let storage = Arc::clone(&home.store);
     let mesh = Mesh::start(mesh_config, fleet, storage, protocols).await.map_err(|error| match error {
-        StartError::Listen(_) => {
-            ApiError::failed(format!("{listen}: {error}"), "Give another address with --listen, or stop what uses it.")
-        }
+        StartError::Listen(_) => ApiError::failed(error, "Give another address with --listen, or stop what uses it."),
         _ => ApiError::failed(error, "See the agent's log."),
     })?;
-    if let Some(port) = mesh.listen_addresses().first().map(SocketAddr::port) {
+    if let Some(port) = mesh.endpoint().bound_sockets().first().map(SocketAddr::port) {
         home.store.set_meta(&[(PORT, &port.to_le_bytes())])?;
     }
     Ok(mesh)
@@ -282,15 +330,21 @@ async fn keep_peers(core: Arc<Core>) {
     loop {
         tokio::select! {
             () = core.stop.cancelled() => return,
-            _ = every.tick() => keep_known_peers(&core),
+            _ = every.tick() => keep_known_peers(&core).await,
         }
     }
 }
 
-fn keep_known_peers(core: &Core) {
-    if let Err(error) = peers::remember(&core.store, core.mesh.known_peers()) {
-        tracing::warn!(%error, "addresses of peers could not be kept");
-    }
+async fn keep_known_peers(core: &Core) {
+    let (store, sightings) = (Arc::clone(&core.store), core.mesh.sightings());
+    // It waits for the disk.
+    let kept = tokio::task::spawn_blocking(move || peers::remember(&store, sightings)).await;
+    let error = match kept {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(%error, "addresses of peers could not be kept");
 }
 
 async fn stop_with_mesh(core: Arc<Core>) {

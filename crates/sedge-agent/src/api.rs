@@ -2,6 +2,11 @@
 //!
 //! Field names are a contract with scripts: fields may be added, never renamed.
 
+mod chat;
+mod peat;
+mod plan;
+mod rollout;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +19,11 @@ use sedge_statement::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use chat::{ChatEnd, ChatPart, ChatRequest, ChatUsage, InferParameters};
+pub use peat::{ImportFile, ImportRequest, Imported, ImportedCommand, ImportedModel, ModelDraft};
+pub use plan::{DeployPlan, Outlook, PlannedLoser, PlannedNode, PlannedOther, PlannedWave};
+pub use rollout::{GivenControl, MAX_CONTROLS, RolloutTerms, WaveEvidence};
 
 /// One request, one line of JSON on the control socket: `{"op": …, fields…}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,8 +59,29 @@ pub enum Request {
         /// The model.
         id: ModelId,
     },
+    /// Imports Peat's manifests and commands, all or none. Answer: `[`[`Imported`]`…]`.
+    Import(ImportRequest),
+    /// Every draft of this node. Answer: `[`[`ModelDraft`]`…]`.
+    DraftList,
+    /// One draft. Answer: [`ModelDraft`].
+    DraftShow {
+        /// `MODEL[:VERSION]`.
+        model: String,
+    },
+    /// Drops a draft. Answer: the [`ModelDraft`] that it was.
+    DraftForget {
+        /// `MODEL[:VERSION]`.
+        model: String,
+    },
+    /// A release, a draft or a deployed command as Peat's JSON. Answer: that JSON.
+    PeatExport {
+        /// As for [`Request::ModelShow`], or the id of a command.
+        model: String,
+    },
     /// Publishes a deployment. Answer: [`Deployed`].
     Deploy(DeployRequest),
+    /// Says what a deployment would do, and publishes nothing. Answer: [`DeployPlan`].
+    DeployPlan(DeployRequest),
     /// Every rollout. Answer: `[`[`RolloutSummary`]`…]`, newest first.
     RolloutList,
     /// One rollout. Answer: [`Rollout`].
@@ -82,9 +113,14 @@ pub enum Request {
     Infer {
         /// The slot.
         slot: SlotName,
-        /// Tensors in the Open Inference Protocol's JSON.
+        /// Tensors in the Open Inference Protocol's JSON; for a language model one text, as an element of the type `BYTES`.
         inputs: Vec<Value>,
+        /// How it is to be answered.
+        #[serde(default)]
+        parameters: InferParameters,
     },
+    /// Asks the language model in a slot for text, which comes in several lines. Answer: [`ChatEnd`].
+    Chat(ChatRequest),
     /// Radio silence: all mesh traffic stops, models go on serving. Answer: `null`.
     Offline,
     /// Ends radio silence. Answer: `null`.
@@ -106,6 +142,8 @@ pub enum Reply {
     Ok(Value),
     /// Not done.
     Error(ApiError),
+    /// A piece of an answer, before its end.
+    Part(ChatPart),
 }
 
 /// What kind of failure, and so which exit status.
@@ -165,6 +203,9 @@ pub struct Invitation {
 pub struct ModelAdd {
     /// The model file, an absolute path that the agent can read.
     pub file: PathBuf,
+    /// Further files that the variant needs, as a `tokenizer.json`, absolute paths too.
+    #[serde(default)]
+    pub beside: Vec<PathBuf>,
     /// The model; from the file's name where absent.
     pub id: Option<ModelId>,
     /// The version; from the file's name where absent.
@@ -181,6 +222,9 @@ pub struct ModelAdd {
     pub probes: Vec<Value>,
     /// Anything else.
     pub metadata: BTreeMap<String, String>,
+    /// The draft that the file completes, `MODEL[:VERSION]`; where absent, the one that the file fits, if there is one.
+    #[serde(default)]
+    pub draft: Option<String>,
 }
 
 /// A release in a list.
@@ -272,6 +316,9 @@ pub struct LogEntry {
 pub struct DeployRequest {
     /// `MODEL[:VERSION]`, or a release's id or prefix; the newest release where no version is given.
     pub model: String,
+    /// Nodes that form a wave of their own before all others, each by name, id or prefix.
+    #[serde(default)]
+    pub canaries: Vec<String>,
     /// The rest.
     pub draft: DeploymentDraft,
 }
@@ -326,6 +373,9 @@ pub struct Rollout {
     pub selector: String,
     /// Why it is in its state, where that needs a reason.
     pub reason: Option<String>,
+    /// Its terms, and who steered it.
+    #[serde(flatten)]
+    pub terms: RolloutTerms,
     /// Its waves in order.
     pub waves: Vec<RolloutWave>,
     /// Every node it names.
@@ -351,6 +401,9 @@ pub struct RolloutWave {
     pub failed: usize,
     /// The others.
     pub pending: usize,
+    /// What its witnesses have signed.
+    #[serde(flatten)]
+    pub evidence: WaveEvidence,
 }
 
 /// One node of a rollout.
@@ -394,6 +447,9 @@ pub struct Inference {
     pub sha256: Sha256,
     /// Tensors in the Open Inference Protocol's JSON.
     pub outputs: Vec<Value>,
+    /// Of a text, why it ended: `stop` or `length`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
 }
 
 /// This node at a glance.
@@ -465,6 +521,10 @@ pub struct StatusPeer {
     pub connected: bool,
     /// How long ago anything came from it; absent if never since the start.
     pub last_seen_ms: Option<u64>,
+    /// How it is connected, where it is: `direct IP:PORT` or `relay URL`.
+    pub path: Option<String>,
+    /// Where it worked or is said to be, the best first.
+    pub addresses: Vec<std::net::SocketAddr>,
 }
 
 /// How far replication is.

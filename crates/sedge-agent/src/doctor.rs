@@ -41,7 +41,8 @@ impl Core {
         let others = self.view().members.len().saturating_sub(1);
         let connected = self.mesh.peers().iter().filter(|p| p.connected).count();
         let finding = format!("{connected} connected, of {others} other members");
-        let remedy = "Start the agent with --peer ADDR of a member that runs, and see that UDP gets through to it.";
+        let remedy = "See that a member runs and UDP gets through to it; name it with --peer ADDR where it is on another network, \
+                      or give --relay URL of a relay that both reach.";
         diagnose("peers", connected > 0 || others == 0, finding, remedy)
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sedge_fleet::{Effect, Fleet, FleetView};
-use sedge_mesh::{Applicant, Enroller, Enrolment, JoinError, JoinRefusal, JoinRequest, PeerAddr, Storage};
+use sedge_mesh::{Applicant, Enroller, Enrolment, JoinError, JoinRefusal, JoinRequest, Looking, Sighting, Storage};
 use sedge_statement::{
     CellPath, Certificate, Genesis, MeshId, MeshName, NodeId, NodeName, Object, Role, SecretKey, Ticket, TicketSecret,
 };
@@ -16,7 +16,7 @@ use crate::core::{Core, now};
 use crate::home::{Home, HomeError};
 use crate::peers;
 use crate::store::{Store, StoreError};
-use crate::tickets::{self, Grant, MAX_USES, NoGrant};
+use crate::tickets::{self, Grant, MAX_ADDRESSES, MAX_RELAYS, MAX_USES, NoGrant};
 
 /// What the maker of a mesh chooses.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct JoinOptions {
     pub ticket: Ticket,
     /// The name that this node would like.
     pub name: NodeName,
+    /// Whether the issuer is looked for on the local network too, where it is not where the ticket says.
+    pub nearby: bool,
 }
 
 /// A membership.
@@ -115,13 +117,16 @@ pub async fn join(home: &Path, options: JoinOptions) -> Result<Joined, ApiError>
         class: sedge_hardware::class(Path::new("/")),
     };
     let ticket = options.ticket;
-    let joined = sedge_mesh::join(&home.key, &ticket, applicant).await.map_err(join_error)?;
+    let looking = if options.nearby { Looking::Nearby } else { Looking::AtTicket };
+    let joined = sedge_mesh::join_by(&home.key, &ticket, applicant, looking).await.map_err(join_error)?;
     let own: Option<Certificate> = joined.certificates.first().and_then(|object| object.body().ok());
     let own = own.ok_or_else(|| ApiError::refused("the issuer sent no certificate", "Do not trust this issuer."))?;
-    for (node, addresses) in &joined.peers {
-        let addresses = addresses.iter().map(|addr| PeerAddr { id: Some(*node), addr: *addr });
-        peers::remember(&home.store, addresses)?;
-    }
+    let sightings = joined.peers.iter().flat_map(|(node, at)| {
+        let proven = *node == ticket.issuer;
+        at.iter().map(move |addr| Sighting { node: *node, addr: *addr, seen: now(), proven })
+    });
+    peers::remember(&home.store, sightings)?;
+    peers::keep_relays(&home.store, &ticket.relays)?;
     let node = home.key.node_id();
     begin(&home.store, &joined.genesis, ticket.mesh, node, joined.certificates.into_iter().rev())?;
     let (name, cell) = (own.name, own.cell);
@@ -233,16 +238,25 @@ impl Core {
             expires,
             issued: BTreeMap::new(),
         };
-        tickets::keep(&self.store, &secret, &grant)?;
         let ticket = Ticket {
             mesh: view.mesh,
             mesh_name: view.genesis.name.clone(),
             issuer: self.me(),
-            addresses: self.mesh.listen_addresses(),
-            secret,
+            addresses: self.mesh.listen_addresses().into_iter().take(MAX_ADDRESSES).collect(),
+            secret: secret.clone(),
             expires,
+            relays: self.mesh.relays().iter().take(MAX_RELAYS).cloned().collect(),
         };
-        Ok(Invitation { ticket: ticket.to_string(), expires })
+        let ticket = ticket.to_string();
+        // Names of relays may be long; a ticket that nobody can read is not given out.
+        if ticket.parse::<Ticket>().is_err() {
+            return Err(ApiError::refused(
+                "the ticket would be too long to be read",
+                "Start the agent with fewer --relay, or with relays of shorter names.",
+            ));
+        }
+        tickets::keep(&self.store, &secret, &grant)?;
+        Ok(Invitation { ticket, expires })
     }
 }
 

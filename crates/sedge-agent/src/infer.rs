@@ -6,7 +6,7 @@ use sedge_runtime::InferError;
 use sedge_statement::{ReleaseId, Sha256, SlotName, Tensor};
 use serde_json::Value;
 
-use crate::api::{ApiError, Inference};
+use crate::api::{ApiError, InferParameters, Inference};
 use crate::core::Core;
 
 /// How long a request may take. Embedded models answer in milliseconds; a first request may make its plan.
@@ -39,7 +39,15 @@ impl Core {
     }
 
     /// The same in the Open Inference Protocol's JSON.
-    pub(crate) async fn infer_json(&self, slot: &SlotName, inputs: &[Value]) -> Result<Inference, ApiError> {
+    pub(crate) async fn infer_json(
+        &self,
+        slot: &SlotName,
+        inputs: &[Value],
+        parameters: InferParameters,
+    ) -> Result<Inference, ApiError> {
+        if let Some(answer) = self.infer_text(slot, inputs, parameters).await {
+            return answer;
+        }
         let inputs = inputs.iter().map(Tensor::from_json).collect::<Result<Vec<_>, _>>().map_err(|error| {
             ApiError::usage(error, "Give tensors as {\"name\", \"shape\", \"datatype\", \"data\"}.")
         })?;
@@ -49,6 +57,7 @@ impl Core {
             release: answer.release,
             sha256: answer.sha256,
             outputs: answer.outputs.iter().map(Tensor::to_json).collect(),
+            finish_reason: None,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! What a model file says of itself, in the vocabulary's words.
 
+mod gguf;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +10,8 @@ use std::path::Path;
 use sedge_artifact::onnx::{DataType, Dim as HeaderDim, Limits, Port, ValueType, Weights};
 use sedge_artifact::{OnnxHeader, Sniffed};
 use sedge_statement::{
-    Blake3, ByteSize, Dim, ModelFacts, ModelFormat, ModelId, OnnxFacts, Quantization, Sha256, TensorSpec, Version,
+    Blake3, ByteSize, Dim, MemoryNeed, ModelFacts, ModelFormat, ModelId, OnnxFacts, Quantization, Sha256, TensorSpec,
+    Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +38,12 @@ pub struct Inspection {
     pub version: Option<Version>,
     /// The author's metadata.
     pub metadata: BTreeMap<String, String>,
+    /// What it takes in memory at several contexts, where it is a language model.
+    #[serde(default)]
+    pub memory: Vec<MemoryNeed>,
+    /// What else to know of the figures.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Reads and checks a model's header. Needs no agent. Blocks.
@@ -42,13 +51,13 @@ pub struct Inspection {
 /// # Errors
 /// A file that cannot be read, is none of the formats known, or is refused by the bounded reader.
 pub fn inspect(path: &Path) -> Result<Inspection, ApiError> {
-    let bytes = read(path)?;
-    if sedge_artifact::sniff(&bytes) == Sniffed::Gguf {
-        return Err(ApiError::refused(
-            format!("{}: is a GGUF file, which this version does not serve", path.display()),
-            "Give an ONNX model.",
-        ));
+    let (mut file, length) = open(path)?;
+    let mut beginning = Vec::new();
+    Read::by_ref(&mut file).take(SNIFFED).read_to_end(&mut beginning).map_err(|e| unreadable(path, &e))?;
+    if sedge_artifact::sniff(&beginning) == Sniffed::Gguf {
+        return gguf::inspect(path, file, length, beginning);
     }
+    let bytes = read(path, file, length, beginning)?;
     let header = OnnxHeader::read(&bytes, &Limits::default()).map_err(|error| {
         ApiError::refused(
             format!("{}: {error}", path.display()),
@@ -66,28 +75,39 @@ pub fn inspect(path: &Path) -> Result<Inspection, ApiError> {
         version,
         metadata: header.metadata.clone(),
         facts: ModelFacts::Onnx(facts(path, &header)?),
+        memory: Vec::new(),
+        notes: Vec::new(),
     })
 }
 
-/// The reader needs the whole file at hand; protobuf ends at 2 GiB, and so does this.
-fn read(path: &Path) -> Result<Vec<u8>, ApiError> {
-    let remedy = "Check that the path is a file that can be read.";
-    let io = |e| ApiError::failed(format!("{}: {e}", path.display()), remedy);
-    let limit = Limits::default().file as u64;
+/// How much of a file is looked at to tell its format, bytes.
+const SNIFFED: u64 = 512;
+
+const UNREADABLE: &str = "Check that the path is a file that can be read.";
+
+fn unreadable(path: &Path, error: &std::io::Error) -> ApiError {
+    ApiError::failed(format!("{}: {error}", path.display()), UNREADABLE)
+}
+
+fn open(path: &Path) -> Result<(File, u64), ApiError> {
     // Asked before it is opened: opening a pipe waits for whoever writes to it.
-    let meta = std::fs::metadata(path).map_err(io)?;
+    let meta = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
     if !meta.is_file() {
-        return Err(ApiError::usage(format!("{}: is not a regular file", path.display()), remedy));
+        return Err(ApiError::usage(format!("{}: is not a regular file", path.display()), UNREADABLE));
     }
-    if meta.len() > limit {
+    Ok((File::open(path).map_err(|e| unreadable(path, &e))?, meta.len()))
+}
+
+/// ONNX's reader needs the whole file at hand; protobuf ends at 2 GiB, and so does this.
+fn read(path: &Path, file: File, length: u64, mut bytes: Vec<u8>) -> Result<Vec<u8>, ApiError> {
+    let limit = Limits::default().file as u64;
+    if length > limit {
         return Err(ApiError::refused(
-            format!("{}: {} is more than an ONNX file can have", path.display(), ByteSize(meta.len())),
+            format!("{}: {} is more than an ONNX file can have", path.display(), ByteSize(length)),
             "Give an ONNX model of less than 2 GiB.",
         ));
     }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(io)?;
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
     Ok(bytes)
 }
 

@@ -2,25 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sedge_fleet::{ControlState as Said, FleetView};
-use sedge_scheduler::{ControlState, Plan, PlanInput, Wish, plan};
-use sedge_statement::Timestamp;
+use sedge_fleet::{ControlState as Said, FleetView, SetBy};
+use sedge_scheduler::{ControlState, Plan, PlanInput, SteeredBy, Wish, plan};
+use sedge_statement::{Deployment, Timestamp};
 
 /// Plans from a view.
 pub(crate) fn plan_of(view: &FleetView, now: Timestamp) -> Plan {
-    let deployments: BTreeMap<_, _> = view
+    plan_with(view, None, now)
+}
+
+/// Plans from a view as if a deployment that is only thought of had been published.
+pub(crate) fn plan_with(view: &FleetView, thought: Option<&Deployment>, now: Timestamp) -> Plan {
+    let by = |set: &SetBy| SteeredBy { node: set.author, reason: set.reason.clone(), at: set.at };
+    let mut deployments: BTreeMap<_, _> = view
         .deployments
         .iter()
         .map(|(id, published)| {
-            let control = match published.control {
+            let control = match &published.control {
                 Said::Running => ControlState::Running,
-                Said::Paused(_) => ControlState::Paused,
-                Said::Cancelled(_) => ControlState::Cancelled,
-                Said::Halted(_) => ControlState::Halted,
+                Said::Paused(set) => ControlState::Paused(by(set)),
+                Said::Cancelled(set) => ControlState::Cancelled(by(set)),
+                Said::Halted(set) => ControlState::Halted(by(set)),
             };
             (*id, Wish { deployment: published.deployment.clone(), control })
         })
         .collect();
+    if let Some(deployment) = thought {
+        let wish = Wish { deployment: deployment.clone(), control: ControlState::Running };
+        deployments.insert(deployment.id(), wish);
+    }
     let releases: BTreeSet<_> = view.releases.keys().copied().collect();
     plan(&PlanInput {
         certificates: &view.certificates,

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod model;
+mod preview;
 
 use std::time::Duration;
 

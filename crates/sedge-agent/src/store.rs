@@ -2,12 +2,14 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `format`, and the mesh's genesis and this node's certificate |
+//! | `meta` | name | `format`, and the mesh's genesis, the last port, the relays joined through |
 //! | `fleet` | as `sedge-fleet` says | documents, heads, objects |
 //! | `journals` | slot | the slot machine's journal |
 //! | `floors` | slot | the lowest generation that the slot may go to |
 //! | `tickets` | digest of the secret | what the ticket gives and how often still |
-//! | `peers` | node id | addresses last heard |
+//! | `peers` | node id | its addresses, each with when it was seen there (`peers.rs`) |
+//! | `drafts` | `MODEL:VERSION` | a model without a file, as `drafts/record.rs` says |
+//! | `commands` | command id | an update command that was imported and deployed, as there |
 //! | `releases` | release id | the release, canonical: what a slot follows survives its author's document |
 //!
 //! Every commit is synced before it returns: an effect that follows from a record never happens before the record lasts.
@@ -41,10 +43,15 @@ pub(crate) enum Kind {
     Peer,
     /// Releases that slots follow.
     Release,
+    /// Models without a file.
+    Draft,
+    /// Imported commands.
+    Command,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Journal, Self::Floor, Self::Ticket, Self::Peer, Self::Release];
+    const ALL: [Self; 7] =
+        [Self::Journal, Self::Floor, Self::Ticket, Self::Peer, Self::Release, Self::Draft, Self::Command];
 
     const fn table(self) -> Table {
         TableDefinition::new(match self {
@@ -53,6 +60,8 @@ impl Kind {
             Self::Ticket => "tickets",
             Self::Peer => "peers",
             Self::Release => "releases",
+            Self::Draft => "drafts",
+            Self::Command => "commands",
         })
     }
 }
@@ -136,6 +145,26 @@ impl Store {
     /// Sets or removes one record, synced.
     pub(crate) fn put(&self, kind: Kind, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         self.write(kind.table(), std::iter::once((key, value)))
+    }
+
+    /// Sets and removes records of one table, all or none, synced.
+    pub(crate) fn put_many<'a>(
+        &self,
+        kind: Kind,
+        records: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) -> Result<(), StoreError> {
+        self.write(kind.table(), records)
+    }
+
+    /// Sets records of several tables, all or none, synced.
+    pub(crate) fn put_all(&self, records: Vec<(Kind, Vec<u8>, Vec<u8>)>) -> Result<(), StoreError> {
+        let mut write = self.0.begin_write()?;
+        write.set_durability(Durability::Immediate)?;
+        for (kind, key, value) in records {
+            write.open_table(kind.table())?.insert(key.as_slice(), value.as_slice())?;
+        }
+        write.commit()?;
+        Ok(())
     }
 
     /// Reads, changes and writes one record in a single transaction: two callers never both see the old value.

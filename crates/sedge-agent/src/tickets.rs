@@ -10,6 +10,10 @@ use crate::store::{Kind, Store, StoreError};
 
 /// The most uses of one ticket, which also bounds its record.
 pub(crate) const MAX_USES: u32 = 1000;
+/// How many addresses of its issuer a ticket names.
+pub(crate) const MAX_ADDRESSES: usize = 8;
+/// How many relays it names, and so how many a node may be given.
+pub(crate) const MAX_RELAYS: usize = 4;
 /// The largest record, bytes: a thousand certificates with every label there can be are far below it.
 const MAX_RECORD: usize = 8 << 20;
 

@@ -10,8 +10,11 @@
 //! hardware; the agent turns a header into those.
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may stop at the first surprise"))]
 
+pub mod gguf;
 pub mod onnx;
+mod place;
 mod sniff;
 
+pub use gguf::{GgufError, GgufHeader};
 pub use onnx::{OnnxError, OnnxHeader};
 pub use sniff::{Sniffed, sniff};

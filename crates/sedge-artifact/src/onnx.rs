@@ -16,7 +16,6 @@ mod header;
 mod limits;
 mod model;
 mod node;
-mod place;
 mod port;
 mod program;
 mod tensor;
@@ -24,11 +23,11 @@ mod uses;
 mod walk;
 mod wire;
 
+pub use crate::place::Place;
 pub use datatype::DataType;
 pub use error::OnnxError;
 pub use header::{Dim, ExternalFile, OnnxHeader, Port, TensorType, ValueType, Weights};
 pub use limits::{Counted, ExternalPolicy, Limits};
-pub use place::Place;
 
 use crate::sniff::{Sniffed, sniff};
 

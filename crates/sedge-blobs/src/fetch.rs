@@ -1,7 +1,8 @@
 //! Fetching a file from other nodes.
 //!
 //! A fetch is a plan over byte ranges: `plan` says which provider brings which piece, `peers` keeps what is known of
-//! each provider, `piece` brings one piece, `drive` runs the three until the store has every byte. How pieces and
+//! each provider, `piece` brings one piece, `drive` runs the three until the store has every byte, and `proof` hashes what the store
+//! has from the beginning on. How pieces and
 //! providers are matched is `plan`'s alone.
 
 mod drive;
@@ -9,6 +10,7 @@ mod error;
 mod peers;
 mod piece;
 mod plan;
+mod proof;
 mod ranges;
 
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use error::FetchError;
+pub(crate) use proof::Proof;
 pub(crate) use ranges::Ranges;
 
 use crate::store::{BlobStore, Inner};

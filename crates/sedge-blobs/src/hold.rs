@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::blocking::blocking;
 use crate::digest::{self, Digests};
+use crate::fetch::Proof;
 use crate::index::Claim;
 use crate::layout;
 use crate::node;
@@ -141,17 +142,20 @@ impl Inner {
         Ok(files)
     }
 
-    /// Gives complete bytes their name, proves them from there, and lists them as held. The caller has the turn.
-    pub(crate) async fn complete(&self, file: &ModelFile) -> Result<PathBuf, CompleteError> {
+    /// Gives complete bytes their name, proves them from there unless `proof` shows that it was done while they came, and lists
+    /// them as held. The caller has the turn.
+    pub(crate) async fn complete(&self, file: &ModelFile, proof: Option<Proof>) -> Result<PathBuf, CompleteError> {
         let (place, hash, (sha256, name)) =
             (self.layout.clone(), node::hash(file.blake3), (file.sha256, file.name.clone()));
-        blocking(move || place.place(hash, sha256, &name)).await.map_err(CompleteError::Place)?;
-        let (path, found) = self.rehash(file).await.map_err(CompleteError::Prove)?;
-        if found.blake3 != file.blake3 {
-            return Err(CompleteError::Damaged);
-        }
-        if found.sha256 != file.sha256 {
-            return Err(CompleteError::WrongDigest(found.sha256));
+        let path = blocking(move || place.place(hash, sha256, &name)).await.map_err(CompleteError::Place)?;
+        if !proof.is_some_and(|proof| proof.shows(&path, file.sha256)) {
+            let (_, found) = self.rehash(file).await.map_err(CompleteError::Prove)?;
+            if found.blake3 != file.blake3 {
+                return Err(CompleteError::Damaged);
+            }
+            if found.sha256 != file.sha256 {
+                return Err(CompleteError::WrongDigest(found.sha256));
+            }
         }
         self.claim(Claim::Held, file).await.map_err(CompleteError::Store)?;
         self.index().insert(file);

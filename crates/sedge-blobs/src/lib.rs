@@ -15,6 +15,7 @@ mod hold;
 mod index;
 mod layout;
 mod limit;
+mod metered;
 mod node;
 mod recover;
 mod serve;

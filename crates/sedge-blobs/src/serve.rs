@@ -10,21 +10,19 @@ use std::time::Duration;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh::protocol::{AcceptError, ProtocolHandler};
 use iroh_blobs::protocol::{ERR_PERMISSION, Request};
-use iroh_blobs::provider::events::{EventMask, EventSender, ProviderMessage, RequestMode, ThrottleMode};
+use iroh_blobs::provider::events::EventSender;
 use iroh_blobs::provider::{self, StreamPair};
 use n0_future::task::AbortOnDropHandle;
 use sedge_statement::{Blake3, ByteSize, NodeId};
-use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::limit::Limiter;
+use crate::metered::Metered;
 use crate::node;
 use crate::store::BlobStore;
 
 /// Requests served at once on one connection; the next waits. A fetching Sedge asks for two at a time.
 const STREAMS_PER_CONNECTION: usize = 16;
-/// Blocks of 16 KiB waiting for the upload limit. They wait one by one, so this only bounds memory.
-const THROTTLE_QUEUE: usize = 64;
 /// A request is under a kilobyte: whoever takes longer to send it is not asking.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -42,9 +40,7 @@ pub(crate) struct Uplink {
     limiter: Arc<Limiter>,
     served: Arc<AtomicU64>,
     refused: AtomicU64,
-    events: EventSender,
     traffic: Mutex<Traffic>,
-    _throttle: AbortOnDropHandle<()>,
 }
 
 #[derive(Default)]
@@ -69,23 +65,11 @@ impl Drop for Withheld<'_> {
 
 impl Uplink {
     pub(crate) fn new(rate: Option<u64>) -> Self {
-        let mask = EventMask {
-            throttle: ThrottleMode::Intercept,
-            push: RequestMode::Disabled,
-            get_many: RequestMode::Disabled,
-            ..EventMask::DEFAULT
-        };
-        let (events, blocks) = EventSender::channel(THROTTLE_QUEUE, mask);
-        let limiter = Arc::new(Limiter::new(rate));
-        let served = Arc::new(AtomicU64::new(0));
-        let throttle = tokio::spawn(throttle(blocks, limiter.clone(), served.clone()));
         Self {
-            limiter,
-            served,
+            limiter: Arc::new(Limiter::new(rate)),
+            served: Arc::default(),
             refused: AtomicU64::new(0),
-            events,
             traffic: Mutex::default(),
-            _throttle: AbortOnDropHandle::new(throttle),
         }
     }
 
@@ -114,17 +98,6 @@ impl Uplink {
         for connection in self.traffic().connections.values() {
             connection.close(0_u32.into(), b"closing");
         }
-    }
-}
-
-/// Lets blocks out one by one, as the limit has it.
-async fn throttle(mut blocks: mpsc::Receiver<ProviderMessage>, limiter: Arc<Limiter>, served: Arc<AtomicU64>) {
-    while let Some(message) = blocks.recv().await {
-        // The mask asks for nothing else but notes of closed connections.
-        let ProviderMessage::Throttle(block) = message else { continue };
-        limiter.take(block.inner.size).await;
-        served.fetch_add(block.inner.size, Ordering::Relaxed);
-        let _asker_gone = block.tx.send(Ok(())).await;
     }
 }
 
@@ -194,7 +167,8 @@ impl Server {
             tracing::debug!(peer = %peer.short(), "refused a request for weights");
             return refuse(send, recv);
         };
-        let pair = StreamPair::new(connection as u64, recv, send, uplink.events.clone());
+        let (connection, events) = (connection as u64, EventSender::DEFAULT);
+        let meter = (uplink.limiter.clone(), uplink.served.clone());
         let store = self.store.inner.fs.deref().clone();
         let answered = {
             let mut traffic = uplink.traffic();
@@ -203,8 +177,13 @@ impl Server {
             }
             let answering = tokio::spawn(async move {
                 match request {
-                    Request::Get(get) => provider::handle_get(pair, store, get).await,
-                    Request::Observe(observe) => provider::handle_observe(pair, store, observe).await,
+                    Request::Get(get) => {
+                        let pair = StreamPair::new(connection, recv, Metered::new(send, meter), events);
+                        provider::handle_get(pair, store, get).await
+                    }
+                    Request::Observe(observe) => {
+                        provider::handle_observe(StreamPair::new(connection, recv, send, events), store, observe).await
+                    }
                     _ => Ok(()),
                 }
             });

@@ -1,6 +1,7 @@
 //! One file a noun: asks, and says how the answer looks to a person.
 
 pub(crate) mod agent;
+pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 mod detach;
@@ -9,6 +10,7 @@ pub(crate) mod infer;
 pub(crate) mod mesh;
 pub(crate) mod model;
 pub(crate) mod node;
+mod plan;
 pub(crate) mod rollout;
 pub(crate) mod status;
 mod wait;

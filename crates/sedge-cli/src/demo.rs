@@ -8,19 +8,21 @@ mod material;
 mod mesh;
 mod node;
 mod report;
+mod said;
 mod until;
 
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use sedge_statement::ModelFormat;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Exit, Failure};
 use crate::grammar::DemoArgs;
 use crate::screen::Screen;
 use checks::{CHECKS, Story};
-use material::Material;
+use material::{Material, OtherSlot};
 use mesh::Mesh;
 use report::Report;
 
@@ -28,10 +30,10 @@ use report::Report;
 pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure> {
     let mut stops = stops().map_err(|e| setup(&e))?;
     let nodes = usize::from(args.nodes);
-    let (mut mesh, material) = prepare(nodes, args.model.as_deref()).await.map_err(|e| setup(&e))?;
+    let (mut mesh, material, other) = prepare(nodes, args.model.as_deref()).await.map_err(|e| setup(&e))?;
     let mut report = Report::new(screen, nodes, mesh.dir());
     report.begin();
-    let mut story = Story::new(&mut mesh, material, args.keep);
+    let mut story = Story::new(&mut mesh, material, other, args.keep);
     let interrupted = tokio::select! {
         () = play(&mut story, &mut report) => false,
         _ = stops.recv() => true,
@@ -45,16 +47,20 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure
     report.finish(kept.as_deref())
 }
 
-async fn prepare(nodes: usize, model: Option<&Path>) -> anyhow::Result<(Mesh, Material)> {
+async fn prepare(nodes: usize, model: Option<&Path>) -> anyhow::Result<(Mesh, Material, OtherSlot)> {
     let mesh = Mesh::new(nodes)?;
-    let material = match model {
-        None => Material::digits(mesh.dir())?,
-        Some(file) => {
-            let file = file.canonicalize().with_context(|| file.display().to_string())?;
-            Material::foreign(&mesh, &file).await?
-        }
+    let Some(file) = model else {
+        let material = Material::digits(mesh.dir())?;
+        let other = OtherSlot::tales(mesh.dir())?;
+        return Ok((mesh, material, other));
     };
-    Ok((mesh, material))
+    let file = file.canonicalize().with_context(|| file.display().to_string())?;
+    let material = Material::foreign(&mesh, &file).await?;
+    let other = match material.format {
+        ModelFormat::Gguf => OtherSlot::digits(mesh.dir())?,
+        _ => OtherSlot::tales(mesh.dir())?,
+    };
+    Ok((mesh, material, other))
 }
 
 /// One check after another. What comes after a failed one would only fail of it, so it is not tried; whether anything is
@@ -90,6 +96,6 @@ fn stops() -> anyhow::Result<tokio::sync::mpsc::Receiver<()>> {
 fn setup(error: &anyhow::Error) -> Failure {
     Failure::failed(
         format!("the demo could not begin: {error:#}"),
-        "Check that the temporary directory can be written, and with --model that the file is an ONNX model.",
+        "Check that the temporary directory can be written, and with --model that the file is an ONNX or GGUF model.",
     )
 }

@@ -80,6 +80,11 @@ impl Failure {
         Self { exit: Exit::Usage, what: what.into(), remedy: remedy.into() }
     }
 
+    /// What was given is not to be trusted.
+    pub(crate) fn refused(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { exit: Exit::Refused, what: what.into(), remedy: remedy.into() }
+    }
+
     /// The text for a person.
     pub(crate) fn text(&self, paint: Paint) -> String {
         let what = format!("{} {}", paint.tone(Tone::Bad, "error:"), sentence(&self.what));

@@ -1,5 +1,6 @@
 //! The words of the command line: nouns, then verbs.
 
+mod chat;
 mod deploy;
 mod mesh;
 mod model;
@@ -10,12 +11,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use sedge_agent::PeerAddress;
-use sedge_statement::{ByteSize, SlotName};
+use sedge_statement::{ByteSize, RelayAddress, SlotName};
 
 use crate::words;
+pub(crate) use chat::ChatArgs;
 pub(crate) use deploy::DeployArgs;
 pub(crate) use mesh::{InitArgs, InviteArgs, JoinArgs, MeshCommand};
-pub(crate) use model::{AddArgs, ModelCommand};
+pub(crate) use model::{AddArgs, ImportArgs, ModelCommand};
 pub(crate) use rollout::{ControlArgs, RolloutCommand};
 
 /// Keeps a fleet of devices supplied with models, without a server.
@@ -75,7 +77,7 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Say which model belongs in which slot of which nodes
     #[command(
-        after_help = "Example:\n  sedge deploy digits:2.0.0 --to cell=plant-7/**,label.site=oslo --waves 1,10 --soak 10m --wait"
+        after_help = "Example:\n  sedge deploy digits:2.0.0 --to cell=plant-7/**,label.site=oslo --waves 1,25%,100% --soak 10m --wait\n  sedge deploy digits:2.0.0 --canary robot-1,robot-7 --waves 50% --plan"
     )]
     Deploy(DeployArgs),
     /// Look at rollouts and steer them
@@ -83,9 +85,14 @@ pub(crate) enum Command {
     Rollout(RolloutCommand),
     /// Ask the model in a slot
     #[command(
-        after_help = "Example:\n  sedge infer digits --input seven.json\n  sedge infer digits --input image.npy --input-name image"
+        after_help = "Example:\n  sedge infer digits --input seven.json\n  sedge infer digits --input image.npy --input-name image\n  echo 'Once upon a' | sedge infer writer --input -"
     )]
     Infer(InferArgs),
+    /// Talk with the language model in a slot
+    #[command(
+        after_help = "Example:\n  sedge chat writer\n  sedge chat writer --prompt 'Tell me of the sea.' --temperature 0.8 --seed 7\n\nOn a terminal, Ctrl-C stops an answer and Ctrl-D ends. Elsewhere each line of the standard input is one thing said.\nA conversation is put in the form that the model was trained on where its file shows one of chatml, llama3 or phi3; otherwise\nthe model goes on from it as from plain text."
+    )]
+    Chat(ChatArgs),
     /// Say what is wrong here, and what to do about it
     #[command(after_help = "Example:\n  sedge doctor")]
     Doctor,
@@ -103,7 +110,7 @@ pub(crate) struct DemoArgs {
     /// How many agents
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16), value_name = "N")]
     pub(crate) nodes: u8,
-    /// An ONNX model of yours in the place of the built-in one
+    /// An ONNX or GGUF model of yours in the place of the built-in one
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
     /// Leave the homes and logs of the agents behind
@@ -133,12 +140,21 @@ pub(crate) enum AgentCommand {
 /// `sedge agent run`
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Where to listen, UDP; port 0 takes a free one
+    /// Where to listen, UDP; port 0 takes a free one. May be given several times; by default on every address
     #[arg(long, value_name = "IP:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Vec<SocketAddr>,
     /// A node to connect to; may be given several times
     #[arg(long, value_name = "[ID@]IP:PORT")]
     pub(crate) peer: Vec<PeerAddress>,
+    /// A relay of yours, for nodes that cannot reach each other directly: http://HOST:PORT, or https:// for one whose
+    /// certificate a public authority signed; an authority of your own is refused. An IP address as the host spares asking a
+    /// name server. May be given up to four times; by default the relays of the ticket that this node joined with, and no other
+    /// relay ever
+    #[arg(long, value_name = "URL")]
+    pub(crate) relay: Vec<RelayAddress>,
+    /// Neither look for members on the local network by multicast, nor be found there
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
     /// The most to send, a second
     #[arg(long, value_name = "RATE", value_parser = words::rate)]
     pub(crate) upload_limit: Option<ByteSize>,
@@ -177,12 +193,16 @@ pub(crate) enum NodeCommand {
 pub(crate) struct InferArgs {
     /// The slot
     pub(crate) slot: SlotName,
-    /// Tensors as JSON (`{"inputs":[…]}` or a list), an .npy file, or an ONNX test_data_set directory; several add up
+    /// Tensors as JSON (`{"inputs":[…]}` or a list), an .npy file, or an ONNX test_data_set directory; several add up. For a
+    /// language model a .txt file, or `-` for the standard input: it goes on from the text
     #[arg(long, required = true, value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
     /// The name of the input that an .npy file is for; by default the file's name without .npy
     #[arg(long, value_name = "NAME")]
     pub(crate) input_name: Option<String>,
+    /// The most tokens by which a language model continues a text [default: 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_tokens: Option<u32>,
 }
 
 #[cfg(test)]

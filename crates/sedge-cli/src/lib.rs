@@ -8,6 +8,7 @@
 mod commands;
 mod demo;
 mod failure;
+mod gguf;
 mod grammar;
 mod onnx;
 mod paint;

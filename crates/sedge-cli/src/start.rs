@@ -39,6 +39,8 @@ async fn run(cli: Cli, screen: &Screen) -> Result<Exit, Failure> {
         Command::Demo(args) => return crate::demo::run(args, screen).await,
         Command::Agent(command) => return commands::agent::run(&home, command, screen).await,
         Command::Deploy(args) => return commands::deploy::run(&home, args, screen).await,
+        Command::Chat(args) => return commands::chat::run(&home, args, screen).await,
+        Command::Rollout(command) => return commands::rollout::run(&home, command, screen).await,
         Command::Doctor => return commands::doctor::run(&home, screen).await,
         Command::Init(args) => commands::mesh::run(&home, MeshCommand::Init(args), screen).await,
         Command::Invite(args) => commands::mesh::run(&home, MeshCommand::Invite(args), screen).await,
@@ -46,7 +48,6 @@ async fn run(cli: Cli, screen: &Screen) -> Result<Exit, Failure> {
         Command::Status(args) => commands::status::run(&home, args, screen).await,
         Command::Node(command) => commands::node::run(&home, command, screen).await,
         Command::Model(command) => commands::model::run(&home, command, screen).await,
-        Command::Rollout(command) => commands::rollout::run(&home, command, screen).await,
         Command::Infer(args) => commands::infer::run(&home, args, screen).await,
         Command::Completions { shell } => commands::completions::run(shell, screen),
     };

@@ -3,6 +3,8 @@
 mod files;
 mod npy;
 mod probes;
+mod text;
 
 pub(crate) use files::{case_tensors, read_inputs};
 pub(crate) use probes::read_probes;
+pub(crate) use text::{is_text, read_text};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sedge_statement::{ByteSize, LabelKey, LabelValue, Percent, Priority, Timestamp, WaveSize};
+use sedge_statement::{ByteSize, LabelKey, LabelValue, Percent, Priority, Timestamp, WaveOrderError, WaveSize};
 
 /// Why text is none of these. The message names what may be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,9 +19,12 @@ pub(crate) enum WordError {
     /// A digit.
     #[error("is not a priority; write 1 (first) to 5 (last)")]
     Priority,
-    /// Numbers of nodes.
-    #[error("is not a list of waves; write numbers of nodes, as 1 or 1,3")]
+    /// Numbers of nodes, and shares.
+    #[error("is not a list of waves; write numbers of nodes and shares, as 1 or 1,25%,100%")]
     Waves,
+    /// Shares that do not grow.
+    #[error("is no order of waves: {0}")]
+    WaveOrder(#[from] WaveOrderError),
     /// A pair.
     #[error("is not a pair; write KEY=VALUE")]
     Pair,
@@ -110,10 +113,12 @@ pub(crate) fn priority(text: &str) -> Result<Priority, WordError> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waves(pub(crate) Vec<WaveSize>);
 
-/// `1` or `1,3`.
+/// `1`, `1,3` or `1,25%,100%`.
 pub(crate) fn waves(text: &str) -> Result<Waves, WordError> {
     let sizes = text.split(',').map(|part| part.trim().parse().map_err(|_| WordError::Waves));
-    sizes.collect::<Result<_, _>>().map(Waves)
+    let sizes: Vec<WaveSize> = sizes.collect::<Result<_, _>>()?;
+    WaveSize::check(&sizes)?;
+    Ok(Waves(sizes))
 }
 
 /// `KEY=VALUE`, both names.
@@ -201,6 +206,11 @@ mod tests {
         assert_eq!(priority("1").map(u8::from), Ok(1));
         assert_eq!(priority("6"), Err(WordError::Priority));
         assert_eq!(waves("1, 3"), Ok(Waves(vec![WaveSize::Count(1), WaveSize::Count(3)])));
+        let share = |n| WaveSize::Share(Percent::try_from(n).expect("a share"));
+        assert_eq!(waves("1,25%,100%"), Ok(Waves(vec![WaveSize::Count(1), share(25), share(100)])));
+        assert!(matches!(waves("50%,25%"), Err(WordError::WaveOrder(_))));
+        assert!(matches!(waves("25%,1,25%"), Err(WordError::WaveOrder(_))));
+        assert_eq!(waves("1,0%"), Err(WordError::Waves));
         assert_eq!(waves("1,0"), Err(WordError::Waves));
         assert_eq!(waves(""), Err(WordError::Waves));
     }

@@ -1,14 +1,22 @@
-//! One document: the chain of its author's links, and the Automerge document that they make.
+//! One document: the chain of its author's links, what they say, and the Automerge document that they make.
+//!
+//! What is read comes from the [`Shape`] that the check of links keeps. Automerge is what links are written with, and what proves that other
+//! programs can read them: each new link must survive it before it is adopted. Links that this node adopted before are not
+//! given to it again until their document takes the next one, so a node that starts does not pay for what does not change.
 
 mod adopt;
 mod draft;
+
+use std::sync::{Arc, OnceLock};
 
 use automerge::Automerge;
 use sedge_statement::{ChangeHash, DocId, SignedHead};
 
 use crate::fork::Side;
 use crate::precheck::Shape;
+use crate::schema::Content;
 use crate::segment::{self, MAX_SEGMENT_BYTES, Segment};
+use crate::view::Reading;
 
 pub use adopt::AdoptError;
 pub(crate) use draft::{DraftError, put_handover};
@@ -52,7 +60,7 @@ pub(crate) struct Handover {
     pub(crate) complete_after: u64,
 }
 
-/// A document's chain. The Automerge document stands at the last link before the lowest proven fork.
+/// A document's chain. Shape and Automerge document stand at the last link before the lowest proven fork.
 #[derive(Debug, Clone)]
 pub(crate) struct Chain {
     id: DocId,
@@ -62,17 +70,20 @@ pub(crate) struct Chain {
     bytes: usize,
     cut: Option<u64>,
     handover: Option<Handover>,
+    /// What the document says, and what the next link is checked against.
     shape: Shape,
-    doc: Automerge,
+    /// Made of the links when first needed.
+    doc: OnceLock<Automerge>,
+    /// What is read of it, once somebody has asked.
+    reading: OnceLock<Arc<Reading>>,
 }
 
 impl Chain {
     /// An empty chain, counted up to `cut` where a fork is proven.
     pub(crate) fn new(id: DocId, cut: Option<u64>) -> Self {
         let actor = segment::actor(&id);
-        let mut doc = Automerge::new();
-        doc.set_actor(automerge::ActorId::from(actor));
-        Self { id, actor, links: Vec::new(), bytes: 0, cut, handover: None, shape: Shape::default(), doc }
+        let (shape, doc, reading) = (Shape::default(), OnceLock::new(), OnceLock::new());
+        Self { id, actor, links: Vec::new(), bytes: 0, cut, handover: None, shape, doc, reading }
     }
 
     pub(crate) fn id(&self) -> &DocId {
@@ -113,9 +124,14 @@ impl Chain {
         (1u64..).zip(&self.links).filter(move |(at, _)| *at >= seq)
     }
 
-    /// The document.
-    pub(crate) fn doc(&self) -> &Automerge {
-        &self.doc
+    /// What the document says.
+    pub(crate) fn content(&self) -> &impl Content {
+        &self.shape
+    }
+
+    /// What is read of the document.
+    pub(crate) fn reading(&self) -> &Arc<Reading> {
+        self.reading.get_or_init(|| Arc::new(Reading::of(&self.id, &self.shape)))
     }
 
     /// What this epoch says of the one before.

@@ -1,6 +1,7 @@
 //! Every document a node holds: which epochs there are, which one counts, and where forks cut them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sedge_statement::{DocId, DocKind, MeshId, NodeId, ObjectId, Scope};
 
@@ -8,9 +9,10 @@ use crate::chain::{AdoptError, Chain, Relation};
 use crate::fork::{Evidence, Side};
 use crate::record::{self, Write};
 use crate::segment::Segment;
+use crate::view::Reading;
 
-/// The most epochs held of an author's `authority` documents; the others are replaced by the next.
-const MAX_AUTHORITY_EPOCHS: usize = 1024;
+/// The most epochs held of an author's documents of a kind whose epochs add up; the others are replaced by the next.
+const MAX_ADDED_EPOCHS: usize = 1024;
 /// The most epochs held of an author's other documents: the one that counts, and those on their way.
 const MAX_EPOCHS: usize = 4;
 /// The most bytes of links held of one author, all documents together.
@@ -58,6 +60,12 @@ pub(crate) struct Documents {
 /// The first version replicates every document to every node, and has one scope.
 pub(crate) fn doc_id(author: NodeId, kind: DocKind, epoch: u32) -> DocId {
     DocId { author, kind, scope: Scope::Mesh, epoch }
+}
+
+/// Whether what earlier epochs say still counts: statements of authorities, and evidence, which a later epoch could
+/// otherwise leave out.
+fn adds_up(kind: DocKind) -> bool {
+    kind != DocKind::Node
 }
 
 impl Documents {
@@ -118,10 +126,10 @@ impl Documents {
     pub(crate) fn current(&self, author: NodeId, kind: DocKind) -> Option<&DocId> {
         let last = self.last_epoch(author, kind);
         let mut counting = self.epochs(author, kind).filter(|(doc, _)| doc.epoch <= last);
-        if kind != DocKind::Authority {
+        if !adds_up(kind) {
             return counting.rfind(|(_, chain)| chain.is_complete()).map(|(doc, _)| doc);
         }
-        // An authority's epochs are kept, so each must follow from the one before it, as far as that one is held.
+        // The epochs are kept, so each must follow from the one before it, as far as that one is held.
         let mut current: Option<(&DocId, &Chain)> = None;
         for (doc, chain) in counting {
             let follows = current.is_none_or(|(before, held)| {
@@ -138,20 +146,20 @@ impl Documents {
         current.map(|(doc, _)| doc)
     }
 
-    /// The documents that the fold reads: the current epoch of each, and the earlier ones of authorities.
-    pub(crate) fn readable(&self) -> Vec<(&DocId, &automerge::Automerge)> {
+    /// The documents that the fold reads: the current epoch of each, and the earlier ones where they add up.
+    pub(crate) fn readable(&self) -> Vec<(&DocId, Arc<Reading>)> {
         let counts = |doc: &DocId| match self.current(doc.author, doc.kind) {
-            Some(current) if doc.kind == DocKind::Authority => doc.epoch <= current.epoch,
+            Some(current) if adds_up(doc.kind) => doc.epoch <= current.epoch,
             Some(current) => doc == current,
             None => false,
         };
-        self.chains().filter(|(doc, _)| counts(doc)).map(|(doc, chain)| (doc, chain.doc())).collect()
+        let counting = self.chains().filter(|(doc, _)| counts(doc));
+        counting.map(|(doc, chain)| (doc, Arc::clone(chain.reading()))).collect()
     }
 
     /// Whether the document is an epoch that a complete later one has replaced.
     pub(crate) fn is_replaced(&self, doc: &DocId) -> bool {
-        doc.kind != DocKind::Authority
-            && self.current(doc.author, doc.kind).is_some_and(|current| current.epoch > doc.epoch)
+        !adds_up(doc.kind) && self.current(doc.author, doc.kind).is_some_and(|current| current.epoch > doc.epoch)
     }
 
     /// Takes a verified segment.
@@ -190,8 +198,7 @@ impl Documents {
     }
 
     fn extend(&mut self, id: &DocId, segment: Segment, skip: usize) -> Offered {
-        let author_bytes: usize =
-            self.chains.iter().filter(|(doc, _)| doc.author == id.author).map(|(_, chain)| chain.bytes()).sum();
+        let author_bytes = self.bytes_of(id.author);
         let chain = self.chains.get_mut(id).expect("the caller made sure of it");
         let fresh: usize = segment.links[skip..].iter().map(|(_, raw)| raw.len()).sum();
         if author_bytes + fresh > MAX_AUTHOR_BYTES {
@@ -266,8 +273,15 @@ impl Documents {
         writes
     }
 
+    /// Bytes of links held of an author, all documents together.
+    fn bytes_of(&self, author: NodeId) -> usize {
+        // Ids order by author first, and no id is less than that of its first kind's first epoch.
+        let from = doc_id(author, DocKind::Authority, 0);
+        self.chains.range(from..).take_while(|(doc, _)| doc.author == author).map(|(_, chain)| chain.bytes()).sum()
+    }
+
     fn has_room(&self, doc: &DocId) -> bool {
-        let max = if doc.kind == DocKind::Authority { MAX_AUTHORITY_EPOCHS } else { MAX_EPOCHS };
+        let max = if adds_up(doc.kind) { MAX_ADDED_EPOCHS } else { MAX_EPOCHS };
         self.epochs(doc.author, doc.kind).count() < max
     }
 

@@ -38,6 +38,8 @@ pub enum FindingKind {
     UnknownRollout,
     /// A generation lies too far above the author's others to have been counted up to.
     GenerationJump,
+    /// A record of this node's own store is damaged: what it held is left out, and asked for again.
+    Damaged,
 }
 
 impl fmt::Display for FindingKind {
@@ -56,6 +58,7 @@ impl fmt::Display for FindingKind {
             Self::UnknownRelease => "unknown release",
             Self::UnknownRollout => "unknown rollout",
             Self::GenerationJump => "generation jump",
+            Self::Damaged => "damaged",
         })
     }
 }
@@ -123,6 +126,13 @@ impl Findings {
         }
         self.known.insert((kind, about, doc), (detail, count));
         true
+    }
+
+    /// Counts several.
+    pub(crate) fn note_all(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            self.note(finding);
+        }
     }
 
     /// Everything found, in the order of kind, party and document.

@@ -8,7 +8,6 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sedge_statement::{DocId, Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
 
@@ -17,15 +16,13 @@ use crate::finding::Findings;
 use crate::frame::{Cause, Frame, Hello, Item, MAX_FRAME_BYTES, PROTOCOL};
 use crate::objects::Objects;
 use crate::peer::Peer;
-use crate::view::{FoldInput, fold};
+use crate::view::{Fold, FoldInput};
 use crate::{Finding, FindingKind, FleetView, Membership, Write};
 
 pub use items::PublishError;
 pub use open::{OpenError, RecordError};
 pub use write::WriteError;
 
-/// How long a view is used though nothing changed: certificates begin and end with time.
-const VIEW_LASTS: Duration = Duration::from_secs(1);
 /// The longest path of certificates in a hello.
 const MAX_PATH: usize = 16;
 
@@ -113,15 +110,19 @@ pub struct Fleet {
     objects: Objects,
     documents: Documents,
     findings: Findings,
+    /// Damaged records, to be removed with the next event.
+    debris: Vec<Write>,
     peers: BTreeMap<NodeId, Peer>,
     digest: Option<[u8; 32]>,
-    view: Option<(Timestamp, Arc<FleetView>)>,
+    fold: Fold,
+    /// Whether anything changed since the last fold.
+    unfolded: bool,
 }
 
 impl Fleet {
     /// Takes an event and says what to do.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
-        let mut out = Vec::new();
+        let mut out = self.clear_debris();
         match event {
             Event::Connected { peer } if peer != self.me => {
                 self.peers.insert(peer, Peer::new(now));
@@ -157,29 +158,40 @@ impl Fleet {
         }
     }
 
-    /// What the mesh says, as far as this node has heard. Folded again only after a change, or a second later.
+    /// What the mesh says, as far as this node has heard. The same one again where neither a change nor time made another.
     pub fn view(&mut self, now: Timestamp) -> Arc<FleetView> {
-        if let Some((at, view)) = &self.view
-            && *at <= now
-            && now.since(*at) < VIEW_LASTS
+        if !self.unfolded
+            && let Some(view) = self.fold.last(&self.membership, now)
         {
             return Arc::clone(view);
         }
+        let mut fold = std::mem::take(&mut self.fold);
+        let view = fold.view(self.fold_input(now));
+        (self.fold, self.unfolded) = (fold, false);
+        view
+    }
+
+    /// Everything that the view at `now` depends on.
+    pub(crate) fn fold_input(&self, now: Timestamp) -> FoldInput<'_> {
         let mut findings = self.findings.list();
         findings.extend(self.documents.forked().map(|(doc, from)| {
             let detail = format_args!("two signed histories part at link {from}").to_string();
             Finding::new(FindingKind::Fork, doc.author, Some(doc.clone()), detail)
         }));
-        let view = Arc::new(fold(FoldInput {
+        FoldInput {
             mesh: self.mesh,
             genesis: &self.genesis,
             membership: &self.membership,
             documents: self.documents.readable(),
             findings,
             now,
-        }));
-        self.view = Some((now, Arc::clone(&view)));
-        view
+        }
+    }
+
+    /// Removes damaged records from the store, before anything is stored under the same keys.
+    fn clear_debris(&mut self) -> Vec<Effect> {
+        let debris = std::mem::take(&mut self.debris);
+        if debris.is_empty() { Vec::new() } else { vec![Effect::Persist(debris)] }
     }
 
     fn receive(&mut self, peer: NodeId, bytes: &[u8], now: Timestamp, out: &mut Vec<Effect>) {
@@ -295,18 +307,16 @@ impl Fleet {
 
     fn changed(&mut self, out: &mut Vec<Effect>) {
         self.digest = None;
-        self.view = None;
+        self.unfolded = true;
         if !out.contains(&Effect::Changed) {
             out.push(Effect::Changed);
         }
     }
 
     fn note(&mut self, finding: Finding, out: &mut Vec<Effect>) {
-        if self.findings.note(finding) {
-            self.view = None;
-            if !out.contains(&Effect::Changed) {
-                out.push(Effect::Changed);
-            }
+        self.unfolded = true;
+        if self.findings.note(finding) && !out.contains(&Effect::Changed) {
+            out.push(Effect::Changed);
         }
     }
 
@@ -325,7 +335,16 @@ impl Fleet {
 }
 
 fn send(peer: NodeId, frame: &Frame, out: &mut Vec<Effect>) {
+    send_all([peer], frame, out);
+}
+
+/// Sends one frame to several peers.
+fn send_all(peers: impl IntoIterator<Item = NodeId>, frame: &Frame, out: &mut Vec<Effect>) {
+    let mut peers = peers.into_iter().peekable();
+    if peers.peek().is_none() {
+        return;
+    }
     let frame = frame.to_bytes();
     debug_assert!(frame.len() <= MAX_FRAME_BYTES, "frames are paged");
-    out.push(Effect::Send { peer, frame });
+    out.extend(peers.map(|peer| Effect::Send { peer, frame: frame.clone() }));
 }

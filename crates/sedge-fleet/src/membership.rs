@@ -18,6 +18,7 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use sedge_statement::{CellPath, Certificate, Frontier, Genesis, MeshId, NodeId, Object, ObjectId, Role, Timestamp};
@@ -54,6 +55,7 @@ pub struct Membership {
     by_subject: BTreeMap<NodeId, BTreeSet<ObjectId>>,
     by_issuer: BTreeMap<NodeId, BTreeSet<ObjectId>>,
     waiting: BTreeMap<NodeId, usize>,
+    revision: u64,
 }
 
 impl Membership {
@@ -66,6 +68,7 @@ impl Membership {
             by_subject: BTreeMap::new(),
             by_issuer: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            revision: 0,
         }
     }
 
@@ -96,6 +99,7 @@ impl Membership {
         if depth.is_none() {
             self.reserve_waiting(certificate.issuer)?;
         }
+        self.revision += 1;
         let subject = certificate.subject;
         self.by_subject.entry(subject).or_default().insert(id);
         self.by_issuer.entry(certificate.issuer).or_default().insert(id);
@@ -137,6 +141,26 @@ impl Membership {
     /// while it expired must still be able to fetch its next certificate.
     pub fn is_member(&self, node: &NodeId, now: Timestamp) -> bool {
         self.certificate(node).is_some_and(|c| c.not_before <= now.plus(CLOCK_SKEW))
+    }
+
+    /// Counts changes, for those who remember what they made of the membership: whatever changes it counts one.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The time around `now` in which exactly the same nodes are members as long as no certificate is added.
+    pub(crate) fn steady_around(&self, now: Timestamp) -> Range<Timestamp> {
+        let mut steady = Timestamp::from_millis(0)..Timestamp::from_millis(u64::MAX);
+        for certificate in self.by_subject.keys().filter_map(|node| self.certificate(node)) {
+            let skew = u64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(u64::MAX);
+            let begins = Timestamp::from_millis(certificate.not_before.as_millis().saturating_sub(skew));
+            if begins <= now {
+                steady.start = steady.start.max(begins);
+            } else {
+                steady.end = steady.end.min(begins);
+            }
+        }
+        steady
     }
 
     /// Whether a node's certificate stands in `cell` or above it.

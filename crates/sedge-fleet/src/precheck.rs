@@ -3,15 +3,18 @@
 //! A chunk of 64 bytes that passes Automerge's own checks can expand to a million operations, never end, panic, or leave a
 //! document that never loads again. So every link is read here first, by a decoder that counts rows before it makes them, against
 //! the state that the chain is in: the [`Shape`]. What passes is exactly what an honest writer's Automerge would have
-//! written: each column is encoded again and compared, and each operation names the one value that it replaces.
+//! written: each column is in the one encoding that such a writer makes, and each operation names the one value that it replaces.
 //!
 //! Layout of a chunk: magic (4) ‖ checksum (4) ‖ type 1 ‖ uleb length ‖ body. Body: dependencies ‖ actor ‖ seq ‖ start of
 //! operations ‖ time ‖ message ‖ other actors ‖ column list ‖ column data.
 
 mod columns;
+mod content;
+#[cfg(any(test, feature = "testing"))]
 mod encode;
 mod reader;
 mod rows;
+mod sequence;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -122,6 +125,9 @@ pub enum Refusal {
     /// Does not replace exactly the value that is there.
     #[error("does not replace exactly the value that is there")]
     Predecessor,
+    /// Replaces or removes evidence, or is more of it than is ever read.
+    #[error("replaces, removes or drowns evidence, which is only ever added to")]
+    Evidence,
     /// An object inside too many others.
     #[error("objects nested too deep")]
     TooDeep,

@@ -4,6 +4,10 @@
 //! `f` ‖ id for fork evidence. The actor of a document follows from its name and needs no record. A batch is written whole or
 //! not at all, so a link is never held without what it follows.
 
+mod bytes;
+
+use std::borrow::Cow;
+
 use sedge_statement::codec;
 use sedge_statement::{DocId, ObjectId, SignedHead};
 use serde::{Deserialize, Serialize};
@@ -28,9 +32,10 @@ pub struct Write {
 /// A stored link. Its value ends in [`CHECK`] bytes of BLAKE3 over key and record: signatures of all heads would take seconds to check at
 /// every start, and a damaged one must not be passed on.
 #[derive(Debug, Serialize, Deserialize)]
-struct LinkRecord {
-    head: Option<SignedHead>,
-    raw: Vec<u8>,
+struct LinkRecord<'a> {
+    head: Cow<'a, Option<SignedHead>>,
+    #[serde(with = "bytes")]
+    raw: Cow<'a, [u8]>,
 }
 
 const CHECK: usize = 8;
@@ -60,7 +65,7 @@ pub(crate) fn fork_key(id: &ObjectId) -> Vec<u8> {
 
 pub(crate) fn link(doc: &DocId, seq: u64, link: &Link) -> Write {
     let key = link_key(doc, seq);
-    let mut value = codec::encode(&LinkRecord { head: link.head.clone(), raw: link.raw.clone() });
+    let mut value = codec::encode(&LinkRecord { head: Cow::Borrowed(&link.head), raw: Cow::Borrowed(&link.raw) });
     value.extend(check(&key, &value));
     Write { key, value: Some(value) }
 }
@@ -93,6 +98,7 @@ pub(crate) fn parse_link(key: &[u8], doc: &DocId, value: &[u8]) -> Option<Link> 
         return None;
     }
     let LinkRecord { head, raw } = codec::decode(record, MAX_LINK_BYTES + 1024).ok()?;
+    let (head, raw) = (head.into_owned(), raw.into_owned());
     let hash = precheck::place(&raw, &segment::actor(doc)).ok()?.hash;
     Some(Link { raw, hash, head })
 }

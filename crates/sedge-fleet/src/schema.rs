@@ -15,21 +15,26 @@
 //! | node | `profile` / `runtimes` / index | map: `backend`, `version` text; `providers` list of text |
 //! | node | `slots` / slot name | map: `state`, `reason` text; `since` unsigned, ms; `rollout`, `serving`, `sha256` 32 bytes |
 //! | node | `artifacts` / BLAKE3, hex | unsigned: length, bytes |
-//! | gate | `reports` / rollout id, hex | map: `state`, `reason` text; `soaked`, `at` unsigned, ms; `sha256` 32 bytes |
+//! | gate | `evidence` / rollout id, hex, `/` n | map: `state`, `reason` text; `soaked`, `at` unsigned, ms; `sha256` 32 bytes |
 //!
 //! Text is a string scalar, never an Automerge text object, which costs an operation for every character. An absent
-//! optional field is an absent key. Root keys `previous` and `complete_after` belong to the chain of epochs; keys that are
+//! optional field is an absent key. Evidence is only ever added to, `n` from zero: the check before Automerge
+//! (`precheck/shape.rs`) refuses a change that replaces or removes anything below it, so that nobody takes back a failure. Root keys `previous` and `complete_after` belong to the chain of epochs; keys that are
 //! not in this table are of a later version: left where they are and not read.
 
+mod content;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use automerge::ReadDoc;
 use sedge_statement::{Blake3, Control, Deployment, DocKind, GateReport, Profile, Release, SlotName, SlotReport};
 
-pub(crate) use read::{AuthorityContent, Defects, GateContent, NodeContent, read_authority, read_gate, read_node};
+pub(crate) use content::{Content, Node, NotAMap};
+pub(crate) use read::{
+    AuthorityContent, Defects, GateContent, MAX_ENTRIES, NodeContent, note_evidence, read_authority, read_gate,
+    read_node,
+};
 pub(crate) use write::apply;
 
 mod key {
@@ -39,8 +44,10 @@ mod key {
     pub(super) const PROFILE: &str = "profile";
     pub(super) const SLOTS: &str = "slots";
     pub(super) const ARTIFACTS: &str = "artifacts";
-    pub(super) const REPORTS: &str = "reports";
 }
+
+/// The place of evidence, in which nothing is ever replaced or removed.
+pub(crate) const EVIDENCE: &str = "evidence";
 
 /// One edit of one's own document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +65,7 @@ pub enum Edit {
     PutSlot(SlotReport),
     /// Says no more of a slot (`node`).
     RemoveSlot(SlotName),
-    /// States evidence on a rollout (`gate`).
+    /// Adds evidence on a rollout (`gate`), unless it says no more than the last did, or a failure was said before: that stays.
     PutGate(GateReport),
     /// States that the node holds a file whole (`node`).
     PutArtifact {
@@ -87,7 +94,7 @@ impl Edit {
 }
 
 /// The edits that build a document's present state anew: what a new epoch begins with. What does not read is left out.
-pub(crate) fn snapshot(doc: &impl ReadDoc, kind: DocKind) -> Vec<Edit> {
+pub(crate) fn snapshot(doc: &impl Content, kind: DocKind) -> Vec<Edit> {
     let mut unread = Defects::default();
     match kind {
         DocKind::Authority => {
@@ -102,6 +109,12 @@ pub(crate) fn snapshot(doc: &impl ReadDoc, kind: DocKind) -> Vec<Edit> {
             let artifacts = content.artifacts.into_iter().map(|(blake3, size)| Edit::PutArtifact { blake3, size });
             profile.chain(content.slots.into_iter().map(Edit::PutSlot)).chain(artifacts).collect()
         }
-        DocKind::Gate => read_gate(doc, &mut unread).reports.into_iter().map(Edit::PutGate).collect(),
+        DocKind::Gate => {
+            let mut standing = std::collections::BTreeMap::new();
+            for report in read_gate(doc, &mut unread).reports {
+                note_evidence(standing.entry(report.rollout), report);
+            }
+            standing.into_values().map(Edit::PutGate).collect()
+        }
     }
 }

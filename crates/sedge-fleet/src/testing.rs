@@ -8,8 +8,12 @@ use std::collections::BTreeMap;
 use sedge_statement::{ChangeHash, DocId, MeshId, NodeId, Object, SecretKey, SignedHead, Timestamp, codec};
 use sha2::{Digest, Sha256};
 
+use crate::chain::Link;
 use crate::frame::{Cause, Frame, Hello, Item, PROTOCOL, Standing};
 use crate::precheck::{MAGIC, booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb, unsigned};
+use crate::record::{self, Key as Stored};
+use crate::view::Fold;
+use crate::{Fleet, FleetView, Write};
 
 pub use crate::precheck::spec as column;
 
@@ -207,6 +211,26 @@ pub fn links_frame(head: SignedHead, first_seq: u64, links: Vec<Vec<u8>>) -> Vec
     Frame::Links { cause: Cause::New, head, first_seq, links }.to_bytes()
 }
 
+/// A link as a store holds it.
+#[derive(Debug, Clone)]
+pub struct StoredLink {
+    /// Its document.
+    pub doc: DocId,
+    /// Its place there, from one.
+    pub seq: u64,
+    /// The author's signature, where one ends there.
+    pub head: Option<SignedHead>,
+    /// The change.
+    pub raw: Vec<u8>,
+}
+
+/// Reads the link that a write stores, if it stores one.
+pub fn stored_link(write: &Write) -> Option<StoredLink> {
+    let Some(Stored::Link(doc, seq)) = record::parse_key(&write.key) else { return None };
+    let Link { raw, head, .. } = record::parse_link(&write.key, &doc, write.value.as_ref()?)?;
+    Some(StoredLink { doc, seq, head, raw })
+}
+
 /// A frame of objects.
 pub fn objects_frame(objects: &[Object]) -> Vec<u8> {
     let items = objects.iter().map(|object| Item::Object(object.to_bytes())).collect();
@@ -232,4 +256,9 @@ pub fn vector_frame(docs: Vec<(DocId, u64, ChangeHash)>) -> Vec<u8> {
 /// Signed bytes of a frame read back, for golden tests of what a node says.
 pub fn is_frame(bytes: &[u8]) -> bool {
     Frame::from_bytes(bytes).is_ok_and(|frame| codec::encode(&frame) == bytes)
+}
+
+/// The view folded by one that remembers nothing, from everything that the fleet holds.
+pub fn view_from_scratch(fleet: &Fleet, now: Timestamp) -> FleetView {
+    FleetView::clone(&Fold::default().view(fleet.fold_input(now)))
 }

@@ -9,6 +9,7 @@ mod digest;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod fold;
+mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -16,13 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sedge_statement::{
-    Blake3, Certificate, Deployment, Frontier, GateReport, Genesis, MeshId, NodeId, Profile, Release, ReleaseId,
-    RolloutId, SlotName, SlotReport, Timestamp,
+    Blake3, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, MeshId, NodeId, Profile, Release,
+    ReleaseId, RolloutId, SlotName, SlotReport, Timestamp,
 };
 
 use crate::Finding;
 
-pub(crate) use fold::{FoldInput, fold};
+pub(crate) use fold::{Fold, FoldInput};
+pub(crate) use reading::Reading;
 
 /// A release and who published it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct PublishedDeployment {
     pub author: NodeId,
     /// Whether it may go on.
     pub control: ControlState,
+    /// Every control that was given by somebody who may, in the order of counts.
+    pub given: Vec<GivenControl>,
     /// The highest count of its controls, zero where there is none: the next control counts on from it.
     pub controls: u32,
 }
@@ -55,6 +59,17 @@ pub struct SetBy {
     pub reason: String,
     /// When, by the authority's clock.
     pub at: Timestamp,
+}
+
+/// A control as it was given, whether or not it still holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenControl {
+    /// What was asked.
+    pub action: ControlAction,
+    /// Its count.
+    pub count: u32,
+    /// By whom, why and when.
+    pub by: SetBy,
 }
 
 /// What the authorities' controls make of a rollout.

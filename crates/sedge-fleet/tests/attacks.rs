@@ -6,7 +6,7 @@ mod support;
 use sedge_fleet::testing::{Forge, Key, Op, column, doc_id, hash, head, hello_frame, links_frame, run_of};
 use sedge_fleet::{CloseReason, Effect, Event, Finding, FindingKind};
 use sedge_statement::{ChangeHash, DocId, DocKind, Role, SecretKey};
-use support::{Node, START, artifact, certificate, id, key, mesh};
+use support::{Node, START, certificate, id, key, mesh};
 
 /// A member's node with the attacker, node 9, connected to it.
 fn victim() -> Node {
@@ -87,6 +87,37 @@ fn a_hand_made_honest_change_is_adopted() {
     say(&mut node, honest().bytes(), 1);
     assert_eq!(links_of(&node), 1);
     assert!(findings(&mut node, FindingKind::BadChange).is_empty());
+}
+
+/// Evidence (operation 1), in it an entry (2) with a field (3): the entry, the field or all of it is replaced or removed.
+#[test]
+fn a_witness_that_takes_back_its_evidence_is_refused_and_named() {
+    let evidence = || vec![Op::make("evidence", 0), Op { object: 1, ..Op::make("r/0", 0) }];
+    let field = Op { object: 2, ..Op::put("state", "failed") };
+    let takes_back = [
+        Op { object: 2, replaces: vec![3], ..Op::put("state", "committed") },
+        Op { object: 2, replaces: vec![3], action: 3, value: (0, vec![]), ..Op::put("state", "") },
+        Op { object: 1, replaces: vec![2], ..Op::make("r/0", 0) },
+        Op { replaces: vec![1], ..Op::make("evidence", 0) },
+        Op { replaces: vec![1], action: 3, value: (0, vec![]), ..Op::put("evidence", "") },
+    ];
+    for op in takes_back {
+        let mut node = victim();
+        let raw = Forge::new(&doc(), None, 1, &[evidence(), vec![field.clone()]].concat()).bytes();
+        let previous = (1, hash(&raw));
+        say(&mut node, raw, 1);
+        assert_eq!(links_of(&node), 1, "{:?}", node.view().findings);
+        let finding = refused_after(&mut node, &Forge::new(&doc(), Some(previous), 4, &[op]));
+        assert_eq!(finding.kind, FindingKind::BadChange);
+        assert!(finding.detail.contains("only ever added to"), "{finding:?}");
+    }
+    let mut node = victim();
+    let raw = Forge::new(&doc(), None, 1, &[evidence(), vec![field]].concat()).bytes();
+    let previous = (1, hash(&raw));
+    say(&mut node, raw, 1);
+    let more = Op { object: 1, ..Op::make("r/1", 0) };
+    say(&mut node, Forge::new(&doc(), Some(previous), 4, &[more]).bytes(), 2);
+    assert_eq!(links_of(&node), 2, "more of it is welcome");
 }
 
 #[test]
@@ -387,25 +418,4 @@ fn a_certificate_that_nobody_gave_the_right_to_issue_is_not_kept() {
     assert_eq!(node.store.len(), before);
     let found = findings(&mut node, FindingKind::BadCertificate);
     assert_eq!((found.len(), found[0].about), (1, id(9)));
-}
-
-#[test]
-fn a_damaged_record_is_named_when_opening() {
-    let mut node = Node::member(1);
-    node.write(DocKind::Node, START, &[artifact(1)]);
-    node.write(DocKind::Node, START, &[artifact(2)]);
-    let (genesis, mesh) = support::genesis();
-    for damaged in node.store.keys() {
-        for at in [0usize, 40, 120] {
-            let mut records = node.store.clone();
-            let value = records.get_mut(damaged).unwrap();
-            let at = value.len().saturating_sub(1).min(at);
-            value[at] ^= 0xff;
-            let error =
-                sedge_fleet::Fleet::open(&genesis, mesh, id(1), records).map(|_| ()).expect_err("it is damaged");
-            let sedge_fleet::OpenError::Record { key, .. } = &error else { panic!("{error}") };
-            let same_document = key[0] == b'l' && damaged[0] == b'l';
-            assert!(key == damaged || same_document, "{error}");
-        }
-    }
 }

@@ -154,11 +154,12 @@ impl Actor {
             Command::Attach(attachment) => {
                 let Attachment { id, peer, dialled_by, connection, outbox, first, observed, verdict } = *attachment;
                 let since = Instant::now();
+                let weak = connection.weak_handle();
                 let session = Session { id, dialled_by, since, said: since, admitted: false, connection, outbox };
                 let spoke = first.is_some();
                 let result = self.attach(peer, session, first, deeds);
                 if result.is_ok() {
-                    self.table.connected(peer, observed);
+                    self.table.connected(peer, observed, weak, now());
                     if spoke {
                         self.table.heard(peer, now());
                     }

@@ -1,10 +1,12 @@
 //! What a mesh is started with.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 
-use sedge_statement::{NodeId, SecretKey};
+use sedge_statement::{NodeId, RelayAddress, SecretKey};
+
+use crate::Sighting;
 
 /// Where a peer may be reached: `NODEID@IP:PORT`, or a bare `IP:PORT`.
 ///
@@ -64,22 +66,30 @@ pub struct MeshConfig {
     pub key: SecretKey,
     /// The canonical bytes of the mesh's genesis, handed to whoever joins.
     pub genesis: Vec<u8>,
-    /// Where to listen. `0.0.0.0` also listens on every IPv6 address, where the machine has IPv6.
-    pub listen: SocketAddr,
-    /// Peers to keep dialling: those configured, and those that [`crate::Mesh::known_peers`] remembered.
+    /// Where to listen; everywhere, on a port of the system's choice, where it is empty. `0.0.0.0` also listens on every IPv6
+    /// address, where the machine has IPv6 and none is named here.
+    pub listen: Vec<SocketAddr>,
+    /// Peers to keep dialling.
     pub peers: Vec<PeerAddr>,
+    /// Where peers were before: hints, tried until there are enough neighbours.
+    pub sightings: Vec<Sighting>,
+    /// The operator's own relays, for peers that have no direct way to each other. None by default.
+    pub relays: Vec<RelayAddress>,
+    /// Whether members are looked for on the local network, by multicast, and may find this node there.
+    pub nearby: bool,
 }
 
 impl MeshConfig {
-    /// A mesh that listens everywhere on a port of the system's choice and knows no peers.
+    /// A mesh that listens everywhere on a port of the system's choice, knows no peers and looks for none.
     pub fn new(key: SecretKey, genesis: Vec<u8>) -> Self {
-        Self { key, genesis, listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), peers: Vec::new() }
+        let (listen, peers, sightings, relays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { key, genesis, listen, peers, sightings, relays, nearby: false }
     }
 
-    /// Listens at `listen`.
+    /// Listens at `listen`, beside any other place named so.
     #[must_use]
     pub fn listen(mut self, listen: SocketAddr) -> Self {
-        self.listen = listen;
+        self.listen.push(listen);
         self
     }
 
@@ -87,6 +97,27 @@ impl MeshConfig {
     #[must_use]
     pub fn peers(mut self, peers: impl IntoIterator<Item = PeerAddr>) -> Self {
         self.peers.extend(peers);
+        self
+    }
+
+    /// Recalls where peers were.
+    #[must_use]
+    pub fn sightings(mut self, sightings: impl IntoIterator<Item = Sighting>) -> Self {
+        self.sightings.extend(sightings);
+        self
+    }
+
+    /// Uses `relays`.
+    #[must_use]
+    pub fn relays(mut self, relays: impl IntoIterator<Item = RelayAddress>) -> Self {
+        self.relays.extend(relays);
+        self
+    }
+
+    /// Looks for members on the local network, and lets them find this node; or does not.
+    #[must_use]
+    pub fn nearby(mut self, nearby: bool) -> Self {
+        self.nearby = nearby;
         self
     }
 }

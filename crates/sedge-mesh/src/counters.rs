@@ -1,8 +1,8 @@
-//! What went wrong with peers, counted.
+//! What went wrong with peers, and what was said to them, counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What went wrong with peers since the start. Counts, never causes: causes are in the log.
+/// What went wrong with peers since the start, and how much was said to them. Counts, never causes: causes are in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counters {
@@ -18,6 +18,8 @@ pub struct Counters {
     pub duplicate_connections: u64,
     /// Handlers that panicked. Each is a bug of ours; the connection is lost, nothing else.
     pub handler_panics: u64,
+    /// Bytes of sync frames that went out, their lengths included.
+    pub bytes_sent: u64,
 }
 
 /// One count of [`Counters`], shared between tasks.
@@ -26,7 +28,11 @@ pub(crate) struct Count(AtomicU64);
 
 impl Count {
     pub(crate) fn add_one(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     fn get(&self) -> u64 {
@@ -43,6 +49,7 @@ pub(crate) struct Tally {
     pub(crate) silent: Count,
     pub(crate) duplicate: Count,
     pub(crate) panics: Count,
+    pub(crate) bytes_sent: Count,
 }
 
 impl Tally {
@@ -54,6 +61,7 @@ impl Tally {
             silent_peers: self.silent.get(),
             duplicate_connections: self.duplicate.get(),
             handler_panics: self.panics.get(),
+            bytes_sent: self.bytes_sent.get(),
         }
     }
 }

@@ -4,15 +4,16 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::Endpoint;
+use iroh::{Endpoint, EndpointAddr};
 use sedge_fleet::FleetView;
-use sedge_statement::{NodeId, SecretKey};
+use sedge_statement::{NodeId, RelayAddress, SecretKey};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::clock::now;
 use crate::endpoint::{self, endpoint_addr};
 use crate::peers::{Errand, PeerTable};
 use crate::session::{DialGuard, Sessions};
@@ -30,6 +31,7 @@ pub(crate) struct Dialler {
     pub(crate) table: PeerTable,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) view: watch::Receiver<Arc<FleetView>>,
+    pub(crate) relays: Vec<RelayAddress>,
 }
 
 impl Dialler {
@@ -38,11 +40,12 @@ impl Dialler {
         let mut tasks = JoinSet::new();
         loop {
             let members = self.view.borrow().members.keys().copied().collect();
-            for errand in self.table.due(&members) {
+            let now = Instant::now();
+            for errand in self.table.due(&members, now) {
                 self.spawn(errand, &mut tasks);
             }
-            let sweep = Instant::now() + SWEEP;
-            let wake = self.table.next_due().map_or(sweep, |due| due.min(sweep));
+            let sweep = now + SWEEP;
+            let wake = self.table.next_due(now).map_or(sweep, |due| due.min(sweep));
             tokio::select! {
                 () = cancel.cancelled() => break,
                 () = self.table.changed() => {}
@@ -60,19 +63,21 @@ impl Dialler {
         match errand {
             Errand::Dial(peer, addresses) => {
                 let guard = DialGuard { table: self.table.clone(), peer };
-                tasks.spawn(dial(self.endpoint.clone(), self.sessions.clone(), addresses, guard));
+                // Which way works is found by trying all of them; a direct one is preferred over a relay.
+                let remote = endpoint_addr(peer, addresses, &self.relays);
+                tasks.spawn(dial(self.endpoint.clone(), self.sessions.clone(), remote, guard));
             }
             Errand::Identify(addr, candidates) => {
                 let table = self.table.clone();
-                tasks.spawn(async move { table.identified(addr, identify(addr, candidates).await) });
+                tasks.spawn(async move { table.identified(addr, identify(addr, candidates).await, now()) });
             }
         }
     }
 }
 
-async fn dial(endpoint: Endpoint, sessions: Arc<Sessions>, addresses: Vec<SocketAddr>, guard: DialGuard) {
+async fn dial(endpoint: Endpoint, sessions: Arc<Sessions>, remote: Option<EndpointAddr>, guard: DialGuard) {
     let peer = guard.peer;
-    let Some(remote) = endpoint_addr(peer, addresses) else { return };
+    let Some(remote) = remote else { return };
     match timeout(DIAL_DEADLINE, endpoint.connect(remote, SYNC_ALPN)).await {
         Ok(Ok(connection)) => sessions.outbound(connection, guard).await,
         Ok(Err(error)) => debug!(peer = %peer.short(), %error, "not reached"),
@@ -87,12 +92,12 @@ async fn dial(endpoint: Endpoint, sessions: Arc<Sessions>, addresses: Vec<Socket
 async fn identify(addr: SocketAddr, candidates: Vec<NodeId>) -> Option<NodeId> {
     let key = SecretKey::from_bytes(&rand::random());
     let any = if addr.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let endpoint = endpoint::bind(&key, SocketAddr::new(any, 0), None).await.ok()?;
+    let endpoint = endpoint::bind(&key, &[SocketAddr::new(any, 0)], &[], None).await.ok()?;
     let mut guesses = JoinSet::new();
     for candidate in candidates {
         let endpoint = endpoint.clone();
         guesses.spawn(async move {
-            let connection = endpoint.connect(endpoint_addr(candidate, [addr])?, SYNC_ALPN).await.ok()?;
+            let connection = endpoint.connect(endpoint_addr(candidate, [addr], &[])?, SYNC_ALPN).await.ok()?;
             Closing::Done.close(&connection);
             Some(candidate)
         });

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use sedge_statement::{Architecture, HardwareClass, MeshId, NodeId, NodeName, Object, TicketSecret, codec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-pub use client::{Applicant, JoinError, Joined, join};
+pub use client::{Applicant, JoinError, Joined, Looking, join, join_by};
 pub use server::{Enroller, Enrolment};
 pub(crate) use server::{EnrollerSlot, JoinHandler};
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, IncomingFilterOutcome, ProtocolHandler, Router};
+use iroh::{Endpoint, Watcher};
 use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, PublishError, WriteError};
-use sedge_statement::{DocKind, NodeId, Object, Timestamp};
+use sedge_statement::{DocKind, NodeId, Object, RelayAddress, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,12 +22,14 @@ use crate::counters::{Counters, Tally};
 use crate::dialler::Dialler;
 use crate::endpoint::{self, ListenError, listen_addresses};
 use crate::join::{EnrollerSlot, JoinHandler};
+use crate::mdns::Beacon;
 use crate::peers::PeerTable;
 use crate::session::Sessions;
 use crate::storage::Storage;
 use crate::supervise::Supervised;
+use crate::telling::Telling;
 use crate::wire::{JOIN_ALPN, SYNC_ALPN};
-use crate::{Enroller, MeshConfig, PeerAddr, PeerStatus};
+use crate::{Enroller, MeshConfig, PeerAddr, PeerStatus, Sighting};
 
 /// Why a mesh did not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +93,7 @@ struct Inner {
     router: Router,
     gatekeeper: Gatekeeper,
     table: PeerTable,
+    relays: Vec<RelayAddress>,
     tally: Arc<Tally>,
     enroller: EnrollerSlot,
     actor: mpsc::Sender<Command>,
@@ -130,17 +133,25 @@ impl Mesh {
         let table = PeerTable::new(me);
         let first = fleet.view(now());
         gatekeeper.set_members(first.members.keys().copied().collect());
-        let endpoint = endpoint::bind(&config.key, config.listen, Some(gatekeeper.clone())).await?;
+        let endpoint = endpoint::bind(&config.key, &config.listen, &config.relays, Some(gatekeeper.clone())).await?;
         for peer in config.peers {
-            table.add(peer);
+            table.add(peer, now());
         }
+        for sighting in config.sightings {
+            table.recall(sighting, now());
+        }
+        if !config.relays.is_empty() {
+            table.use_relay();
+        }
+        let mesh = first.mesh;
         let (actor, commands) = mpsc::channel(COMMANDS);
         let (view_sender, view) = watch::channel(first);
         let (stats_sender, stats) = watch::channel(fleet.stats());
         let (stop_sender, stopped) = watch::channel(None);
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let sessions = Arc::new(Sessions::new(me, actor.clone(), gatekeeper.clone(), tally.clone()));
+        let telling = Telling { endpoint: endpoint.clone(), table: table.clone(), gatekeeper: gatekeeper.clone() };
+        let sessions = Arc::new(Sessions::new(me, actor.clone(), gatekeeper.clone(), tally.clone(), telling));
         let enroller = EnrollerSlot::default();
         let join = JoinHandler::new(
             enroller.clone(),
@@ -173,8 +184,18 @@ impl Mesh {
             stop_sender.send_replace(Some(reason));
             cancelled.cancel();
         });
-        let dialler = Dialler { endpoint: endpoint.clone(), table: table.clone(), sessions, view: view.clone() };
+        let (of_dialler, relays) = (table.clone(), config.relays.clone());
+        let dialler = Dialler { endpoint: endpoint.clone(), table: of_dialler, sessions, view: view.clone(), relays };
         tasks.spawn(dialler.run(cancel.clone()));
+        if config.nearby {
+            if endpoint.bound_sockets().iter().any(|at| !at.ip().is_loopback()) {
+                table.listen_for_neighbours();
+            }
+            let beacon =
+                Beacon { mesh, endpoint: endpoint.clone(), table: table.clone(), gatekeeper: gatekeeper.clone() };
+            tasks.spawn(beacon.run(cancel.clone()));
+        }
+        tasks.spawn(tell_of_moves(endpoint.clone(), table.clone(), cancel.clone()));
         tasks.close();
         let inner = Inner {
             me,
@@ -182,6 +203,7 @@ impl Mesh {
             router,
             gatekeeper,
             table,
+            relays: config.relays,
             tally,
             enroller,
             actor,
@@ -215,7 +237,7 @@ impl Mesh {
     /// # Errors
     /// See [`MeshWriteError`].
     pub async fn write(&self, kind: DocKind, edits: Vec<Edit>) -> Result<(), MeshWriteError> {
-        self.inner.settled.get_or_init(|| self.inner.table.settled(self.inner.started)).await;
+        self.inner.settled.get_or_init(|| self.inner.table.settled(self.inner.started, &self.inner.view)).await;
         let (reply, result) = oneshot::channel();
         self.ask(Command::Write { kind, edits, reply }).await.ok_or(MeshWriteError::Stopped)?;
         Ok(result.await.map_err(|_| MeshWriteError::Stopped)??)
@@ -246,15 +268,20 @@ impl Mesh {
         self.inner.table.neighbours()
     }
 
-    /// The addresses worth remembering over a restart, for [`MeshConfig::peers`].
+    /// Every address of a peer that worked or was heard of.
     pub fn known_peers(&self) -> Vec<PeerAddr> {
         let peers = self.peers().into_iter();
         peers.flat_map(|p| p.addresses.into_iter().map(move |addr| PeerAddr { id: Some(p.id), addr })).collect()
     }
 
+    /// The addresses worth remembering over a restart, for [`MeshConfig::sightings`].
+    pub fn sightings(&self) -> Vec<Sighting> {
+        self.inner.table.sightings(now())
+    }
+
     /// Dials a further peer, now and for ever.
     pub fn add_peer(&self, peer: PeerAddr) {
-        self.inner.table.add(peer);
+        self.inner.table.add(peer, now());
     }
 
     /// How well this node hears the others.
@@ -283,6 +310,11 @@ impl Mesh {
     /// Where others can reach this node.
     pub fn listen_addresses(&self) -> Vec<SocketAddr> {
         listen_addresses(&self.inner.endpoint)
+    }
+
+    /// The operator's relays through which this node is reached too.
+    pub fn relays(&self) -> &[RelayAddress] {
+        &self.inner.relays
     }
 
     /// Whether the node takes part in the network, rather than being [`Self::offline`].
@@ -351,6 +383,20 @@ fn router(
         builder = builder.accept(alpn, supervised(handler));
     }
     builder.spawn()
+}
+
+/// Tells neighbours when this node's own addresses change.
+async fn tell_of_moves(endpoint: Endpoint, table: PeerTable, cancel: CancellationToken) {
+    let mut own = endpoint.watch_addr();
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            moved = own.updated() => match moved {
+                Ok(_) => table.moved(),
+                Err(_) => return,
+            },
+        }
+    }
 }
 
 /// Serves `sedge/sync/1`.

@@ -1,34 +1,32 @@
 //! Which peers are known, where they are, and whom to dial next.
 
+mod places;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use iroh::endpoint::WeakConnectionHandle;
+use sedge_fleet::FleetView;
 use sedge_statement::{NodeId, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::PeerAddr;
-use crate::retry::Retry;
-
-/// How many neighbours a node looks for by itself: enough that one failing neighbour cuts nobody off, few enough that a
-/// change is not sent over every link of a large fleet. Configured peers are dialled beyond it.
-const NEIGHBOURS: usize = 8;
-/// How many addresses of one peer are remembered, the last that worked first.
-const MAX_ADDRESSES: usize = 8;
-/// After how many failed attempts a bare address is looked at again: another node may live there now.
-const STALE_AFTER: u32 = 4;
-/// How many ids a bare address is tried with in one round.
-const MAX_CANDIDATES: usize = 16;
+use crate::endpoint::{Path, path};
+use crate::whereabouts::Whereabouts;
+pub(crate) use places::is_plausible;
+use table::{Link, Peers};
 
 /// How long after a start neighbours are waited for, before this node writes.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a first neighbour gets to say what it holds of this node: several round trips of a slow link.
-const HEARING: Duration = Duration::from_secs(2);
+/// How long answers on the local network are waited for after a start, before this node writes: a query and its answer take
+/// a fraction of a second, and the first may be lost.
+const LISTENING: Duration = Duration::from_millis(1500);
 
 /// What is known of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +35,25 @@ pub struct PeerStatus {
     pub id: NodeId,
     /// Whether documents are being exchanged with it now.
     pub connected: bool,
+    /// How it is connected, where it is.
+    pub path: Option<Path>,
     /// When it last said anything, by this node's clock.
     pub last_heard: Option<Timestamp>,
     /// Where it was reached or is said to be, the last that worked first.
     pub addresses: Vec<SocketAddr>,
+}
+
+/// An address of a peer that is worth remembering over a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    /// The peer.
+    pub node: NodeId,
+    /// Where it was.
+    pub addr: SocketAddr,
+    /// When it was last seen there, by this node's clock.
+    pub seen: Timestamp,
+    /// Whether a handshake succeeded there, rather than somebody having said so.
+    pub proven: bool,
 }
 
 /// Something for the dialler to do.
@@ -61,41 +74,6 @@ pub(crate) enum Spell {
     Bad,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
-    Apart,
-    Dialling,
-    Connected,
-}
-
-#[derive(Debug)]
-struct Peer {
-    addresses: Vec<SocketAddr>,
-    configured: bool,
-    link: Link,
-    /// When it was last connected.
-    since: Instant,
-    last_heard: Option<Timestamp>,
-    retry: Retry,
-}
-
-/// An address without an id.
-#[derive(Debug)]
-struct Bare {
-    found: Option<NodeId>,
-    under_way: bool,
-    round: usize,
-    retry: Retry,
-}
-
-#[derive(Debug)]
-struct Peers {
-    me: NodeId,
-    paused: bool,
-    peers: BTreeMap<NodeId, Peer>,
-    bare: BTreeMap<SocketAddr, Bare>,
-}
-
 /// The table of peers, shared by the actor, the dialler and the handle. The lock is never held across an await.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerTable {
@@ -108,40 +86,95 @@ struct Inner {
     changed: Notify,
     neighbours: watch::Sender<BTreeSet<NodeId>>,
     attempts: watch::Sender<()>,
+    /// Changes whenever an address is learned that neighbours are told and may not know.
+    news: watch::Sender<()>,
 }
 
 impl PeerTable {
     pub(crate) fn new(me: NodeId) -> Self {
-        let peers = Peers { me, paused: false, peers: BTreeMap::new(), bare: BTreeMap::new() };
-        let neighbours = watch::Sender::new(BTreeSet::new());
-        let attempts = watch::Sender::new(());
-        Self { inner: Arc::new(Inner { peers: Mutex::new(peers), changed: Notify::new(), neighbours, attempts }) }
+        Self {
+            inner: Arc::new(Inner {
+                peers: Mutex::new(Peers::new(me)),
+                changed: Notify::new(),
+                neighbours: watch::Sender::new(BTreeSet::new()),
+                attempts: watch::Sender::new(()),
+                news: watch::Sender::new(()),
+            }),
+        }
     }
 
     /// Adds a peer to dial for ever.
-    pub(crate) fn add(&self, peer: PeerAddr) {
-        let now = Instant::now();
-        let mut table = self.lock();
-        match peer.id {
-            Some(id) if id == table.me => {}
-            Some(id) => table.learn(id, peer.addr, true, now),
-            None => {
-                let bare = Bare { found: None, under_way: false, round: 0, retry: Retry::new(now) };
-                table.bare.entry(peer.addr).or_insert(bare);
-            }
-        }
-        drop(table);
+    pub(crate) fn add(&self, peer: PeerAddr, wall: Timestamp) {
+        self.lock().add(peer, Instant::now(), wall);
         self.wake();
     }
 
-    /// What is due now; whatever is returned counts as under way until [`Self::dial_ended`] or [`Self::identified`].
-    pub(crate) fn due(&self, members: &BTreeSet<NodeId>) -> Vec<Errand> {
-        self.lock().due(members, Instant::now())
+    /// Recalls where a peer was before this node was restarted.
+    pub(crate) fn recall(&self, sighting: Sighting, wall: Timestamp) {
+        self.lock().recall(sighting, Instant::now(), wall);
+        self.wake();
     }
 
-    /// When something will be due next, as far as can be told now.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.lock().next_due()
+    /// Every member is reached through a relay, whether or not an address of it is known.
+    pub(crate) fn use_relay(&self) {
+        self.lock().relayed = true;
+        self.wake();
+    }
+
+    /// Neighbours are being looked for on the local network from now on.
+    pub(crate) fn listen_for_neighbours(&self) {
+        self.lock().listening_until = Some(Instant::now() + LISTENING);
+        self.wake();
+    }
+
+    /// What a member says of where members are.
+    pub(crate) fn told(
+        &self,
+        teller: NodeId,
+        reached: Option<SocketAddr>,
+        whereabouts: &Whereabouts,
+        is_member: impl Fn(NodeId) -> bool,
+        wall: Timestamp,
+    ) {
+        let learned = self.lock().told(teller, reached, whereabouts, is_member, Instant::now(), wall);
+        self.learned(learned);
+    }
+
+    /// What anybody on the local network says of where a member is.
+    pub(crate) fn nearby(&self, node: NodeId, at: &[SocketAddr], wall: Timestamp) {
+        self.lock().nearby(node, at, Instant::now(), wall);
+        self.wake();
+    }
+
+    /// What this node can tell `listener` of where members are.
+    pub(crate) fn whereabouts(
+        &self,
+        listener: NodeId,
+        is_member: impl Fn(NodeId) -> bool,
+        wall: Timestamp,
+    ) -> Whereabouts {
+        self.lock().whereabouts(listener, is_member, wall)
+    }
+
+    /// Changes whenever there is something new to tell.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.inner.news.subscribe()
+    }
+
+    /// This node itself is elsewhere than neighbours may know.
+    pub(crate) fn moved(&self) {
+        self.inner.news.send_replace(());
+    }
+
+    /// What is due now; whatever is returned counts as under way until [`Self::dial_ended`] or [`Self::identified`].
+    pub(crate) fn due(&self, members: &BTreeSet<NodeId>, now: Instant) -> Vec<Errand> {
+        self.lock().due(members, now)
+    }
+
+    /// When something will be due next after `now`, as far as can be told. What was due then and is not handed out, as there are
+    /// neighbours enough, has no such time.
+    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
+        self.lock().next_due(now)
     }
 
     /// Waits until something changes that may make more due.
@@ -151,53 +184,37 @@ impl PeerTable {
 
     /// A dial came to nothing, unless the peer is connected by now.
     pub(crate) fn dial_ended(&self, id: NodeId) {
-        let mut table = self.lock();
-        if let Some(peer) = table.peers.get_mut(&id).filter(|p| p.link == Link::Dialling) {
-            peer.link = Link::Apart;
-            peer.retry.failed(Instant::now());
-        }
-        drop(table);
+        self.lock().dial_ended(id, Instant::now());
         self.wake();
     }
 
     /// A bare address was tried.
-    pub(crate) fn identified(&self, addr: SocketAddr, found: Option<NodeId>) {
-        self.lock().settle(addr, found, Instant::now());
+    pub(crate) fn identified(&self, addr: SocketAddr, found: Option<NodeId>, wall: Timestamp) {
+        self.lock().settle(addr, found, Instant::now(), wall);
         self.wake();
     }
 
     /// A session with a member began.
-    pub(crate) fn connected(&self, id: NodeId, observed: Option<SocketAddr>) {
-        let now = Instant::now();
-        let mut table = self.lock();
-        let peer = table.entry(id, now);
-        peer.link = Link::Connected;
-        peer.since = now;
-        if let Some(addr) = observed {
-            peer.remember(addr);
-        }
-        drop(table);
+    pub(crate) fn connected(
+        &self,
+        id: NodeId,
+        observed: Option<SocketAddr>,
+        connection: WeakConnectionHandle,
+        wall: Timestamp,
+    ) {
+        let learned = self.lock().connected(id, observed, connection, Instant::now(), wall);
         self.inner.neighbours.send_if_modified(|neighbours| neighbours.insert(id));
-        self.wake();
+        self.learned(learned);
     }
 
     /// A peer said something.
     pub(crate) fn heard(&self, id: NodeId, at: Timestamp) {
-        if let Some(peer) = self.lock().peers.get_mut(&id) {
-            peer.last_heard = Some(at);
-        }
+        self.lock().heard(id, at);
     }
 
     /// The session with a peer ended.
     pub(crate) fn disconnected(&self, id: NodeId, spell: Spell) {
-        let now = Instant::now();
-        if let Some(peer) = self.lock().peers.get_mut(&id) {
-            peer.link = Link::Apart;
-            match spell {
-                Spell::Good => peer.retry.worked(now),
-                Spell::Bad => peer.retry.failed(now),
-            }
-        }
+        self.lock().disconnected(id, spell, Instant::now());
         self.inner.neighbours.send_if_modified(|neighbours| neighbours.remove(&id));
         self.wake();
     }
@@ -209,23 +226,33 @@ impl PeerTable {
 
     /// Everything is due at once.
     pub(crate) fn resume(&self) {
-        let now = Instant::now();
-        let mut table = self.lock();
-        table.paused = false;
-        table.peers.values_mut().for_each(|p| p.retry = Retry::new(now));
-        table.bare.values_mut().for_each(|b| b.retry = Retry::new(now));
-        drop(table);
+        self.lock().resume(Instant::now());
         self.wake();
     }
 
     pub(crate) fn statuses(&self) -> Vec<PeerStatus> {
-        let status = |(id, peer): (&NodeId, &Peer)| PeerStatus {
-            id: *id,
-            connected: peer.link == Link::Connected,
-            last_heard: peer.last_heard,
-            addresses: peer.addresses.clone(),
-        };
-        self.lock().peers.iter().map(status).collect()
+        let mut statuses = Vec::new();
+        let mut connections = Vec::new();
+        for (id, peer) in &self.lock().peers {
+            let connected = peer.link == Link::Connected;
+            connections.push(peer.connection.clone().filter(|_| connected));
+            statuses.push(PeerStatus {
+                id: *id,
+                connected,
+                path: None,
+                last_heard: peer.last_heard,
+                addresses: peer.places.all().collect(),
+            });
+        }
+        for (status, connection) in statuses.iter_mut().zip(connections) {
+            status.path = connection.and_then(|c| c.upgrade()).and_then(|connection| path(&connection));
+        }
+        statuses
+    }
+
+    /// What is worth remembering over a restart.
+    pub(crate) fn sightings(&self, wall: Timestamp) -> Vec<Sighting> {
+        self.lock().sightings(wall)
     }
 
     /// The peers that sessions are held with, now and whenever they change.
@@ -234,10 +261,11 @@ impl PeerTable {
     }
 
     /// Waits until neighbours had their moment to speak since `started`, or none is reached.
-    pub(crate) async fn settled(&self, started: Instant) {
+    pub(crate) async fn settled(&self, started: Instant, view: &watch::Receiver<Arc<FleetView>>) {
         let mut attempts = self.inner.attempts.subscribe();
         loop {
-            let again = self.lock().settles_at(started + SETTLE_DEADLINE, Instant::now());
+            let members = view.borrow().members.keys().copied().collect();
+            let again = self.lock().settles_at(&members, started + SETTLE_DEADLINE, Instant::now());
             let Some(again) = again else { return };
             tokio::select! {
                 () = sleep_until(again) => {}
@@ -247,6 +275,13 @@ impl PeerTable {
         }
     }
 
+    fn learned(&self, learned: bool) {
+        if learned {
+            self.inner.news.send_replace(());
+        }
+        self.wake();
+    }
+
     fn wake(&self) {
         self.inner.attempts.send_replace(());
         self.inner.changed.notify_one();
@@ -254,111 +289,5 @@ impl PeerTable {
 
     fn lock(&self) -> MutexGuard<'_, Peers> {
         self.inner.peers.lock().expect("nothing panics while it holds the table of peers")
-    }
-}
-
-impl Peers {
-    fn entry(&mut self, id: NodeId, now: Instant) -> &mut Peer {
-        self.peers.entry(id).or_insert_with(|| Peer {
-            addresses: Vec::new(),
-            configured: false,
-            link: Link::Apart,
-            since: now,
-            last_heard: None,
-            retry: Retry::new(now),
-        })
-    }
-
-    fn learn(&mut self, id: NodeId, addr: SocketAddr, configured: bool, now: Instant) {
-        let peer = self.entry(id, now);
-        peer.configured |= configured;
-        peer.remember(addr);
-        if peer.link == Link::Apart {
-            peer.retry = Retry::new(now);
-        }
-    }
-
-    fn settle(&mut self, addr: SocketAddr, found: Option<NodeId>, now: Instant) {
-        let Some(bare) = self.bare.get_mut(&addr) else { return };
-        bare.under_way = false;
-        bare.retry.failed(now);
-        if let Some(id) = found {
-            bare.found = found;
-            bare.retry.worked(now);
-            self.learn(id, addr, true, now);
-        }
-    }
-
-    fn due(&mut self, members: &BTreeSet<NodeId>, now: Instant) -> Vec<Errand> {
-        if self.paused {
-            return Vec::new();
-        }
-        let linked = self.peers.values().filter(|p| p.link != Link::Apart).count();
-        let mut free = NEIGHBOURS.saturating_sub(linked);
-        let mut errands = Vec::new();
-        for (id, peer) in &mut self.peers {
-            let wanted = peer.configured || (free > 0 && members.contains(id));
-            if wanted && peer.is_dialable() && peer.retry.at() <= now {
-                free = free.saturating_sub(1);
-                peer.link = Link::Dialling;
-                errands.push(Errand::Dial(*id, peer.addresses.clone()));
-            }
-        }
-        errands.extend(self.due_identifications(members, now));
-        errands
-    }
-
-    fn due_identifications(&mut self, members: &BTreeSet<NodeId>, now: Instant) -> Vec<Errand> {
-        let apart = |id: &NodeId| self.peers.get(id).is_none_or(|p| p.link != Link::Connected);
-        let strangers: Vec<NodeId> = members.iter().filter(|id| **id != self.me && apart(id)).copied().collect();
-        let mut errands = Vec::new();
-        for (addr, bare) in &mut self.bare {
-            let settled =
-                bare.found.and_then(|id| self.peers.get(&id)).is_some_and(|p| p.retry.failures() < STALE_AFTER);
-            let reached = self.peers.values().any(|p| p.link == Link::Connected && p.addresses.first() == Some(addr));
-            if settled || reached || bare.under_way || bare.retry.at() > now || strangers.is_empty() {
-                continue;
-            }
-            bare.under_way = true;
-            let skip = (bare.round * MAX_CANDIDATES) % strangers.len();
-            bare.round = bare.round.wrapping_add(1);
-            let candidates = strangers.iter().cycle().skip(skip).take(MAX_CANDIDATES.min(strangers.len()));
-            errands.push(Errand::Identify(*addr, candidates.copied().collect()));
-        }
-        errands
-    }
-
-    /// When to look again whether this node may write; none once it may.
-    fn settles_at(&self, deadline: Instant, now: Instant) -> Option<Instant> {
-        let first = self.peers.values().filter(|p| p.link == Link::Connected).map(|p| p.since).min();
-        let untried = self.peers.values().any(|p| !p.addresses.is_empty() && p.retry.failures() == 0)
-            || self.bare.values().any(|b| b.found.is_none() && b.retry.failures() == 0);
-        let until = match first {
-            Some(since) => deadline.min(since + HEARING),
-            None if untried && !self.paused => deadline,
-            None => now,
-        };
-        (now < until).then_some(until)
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        if self.paused {
-            return None;
-        }
-        let peers = self.peers.values().filter(|p| p.is_dialable()).map(|p| p.retry.at());
-        let bare = self.bare.values().filter(|b| !b.under_way).map(|b| b.retry.at());
-        peers.chain(bare).min()
-    }
-}
-
-impl Peer {
-    fn is_dialable(&self) -> bool {
-        self.link == Link::Apart && !self.addresses.is_empty()
-    }
-
-    fn remember(&mut self, addr: SocketAddr) {
-        self.addresses.retain(|known| *known != addr);
-        self.addresses.insert(0, addr);
-        self.addresses.truncate(MAX_ADDRESSES);
     }
 }

@@ -33,6 +33,11 @@ impl Retry {
         self.failures
     }
 
+    /// Due at once, and if that fails, after no shorter a wait than before.
+    pub(crate) fn hasten(&mut self, now: Instant) {
+        self.at = self.at.min(now);
+    }
+
     /// Waits longer than last time.
     pub(crate) fn failed(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);

@@ -16,6 +16,7 @@ use crate::admission::Gatekeeper;
 use crate::counters::Tally;
 use crate::endpoint::{remote_address, remote_node};
 use crate::peers::PeerTable;
+use crate::telling::Telling;
 use crate::wire::{
     Closing, FrameError, HELLO_DEADLINE, MAX_FRAME, MAX_STRANGER_FRAME, SILENCE_DEADLINE, WRITE_DEADLINE, read_frame,
     write_frame,
@@ -41,6 +42,7 @@ pub(crate) struct Sessions {
     pub(crate) actor: mpsc::Sender<Command>,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) telling: Telling,
     strangers: Semaphore,
     next: AtomicU64,
 }
@@ -130,8 +132,15 @@ impl Drop for DialGuard {
 }
 
 impl Sessions {
-    pub(crate) fn new(me: NodeId, actor: mpsc::Sender<Command>, gatekeeper: Gatekeeper, tally: Arc<Tally>) -> Self {
-        Self { me, actor, gatekeeper, tally, strangers: Semaphore::new(MAX_STRANGERS), next: AtomicU64::new(0) }
+    pub(crate) fn new(
+        me: NodeId,
+        actor: mpsc::Sender<Command>,
+        gatekeeper: Gatekeeper,
+        tally: Arc<Tally>,
+        telling: Telling,
+    ) -> Self {
+        let strangers = Semaphore::new(MAX_STRANGERS);
+        Self { me, actor, gatekeeper, tally, telling, strangers, next: AtomicU64::new(0) }
     }
 
     /// Serves a connection that a peer dialled. The peer speaks first: until its hello came, nothing is said to it.
@@ -205,7 +214,10 @@ impl Sessions {
             closing.close(&connection);
             return;
         }
-        let ending = self.run(id, peer, send, recv, queue).await;
+        let ending = tokio::select! {
+            ending = self.run(id, peer, send, recv, queue) => ending,
+            () = self.telling.exchange(&connection) => Ending::Violation,
+        };
         debug!(peer = %peer.short(), ?ending, closed = ?connection.close_reason(), "session over");
         let closing = match ending {
             Ending::Over => Closing::Done,
@@ -245,8 +257,9 @@ impl Sessions {
         };
         let writing = async {
             while let Some((frame, _permit)) = queue.recv().await {
+                let bytes = size_of::<u32>() + frame.len();
                 match timeout(WRITE_DEADLINE, write_frame(&mut send, frame)).await {
-                    Ok(Ok(())) => {}
+                    Ok(Ok(())) => self.tally.bytes_sent.add(bytes as u64),
                     Ok(Err(_)) => return Ending::Over,
                     Err(_) => return Ending::TooSlow,
                 }

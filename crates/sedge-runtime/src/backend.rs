@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use sedge_statement::{ByteSize, Datatype, ModelFormat, Tensor, TensorSpec, Variant};
+use sedge_statement::{ByteSize, Datatype, FileName, ModelFormat, Tensor, TensorSpec, Variant};
 
 use crate::fault::{LoadError, RunError};
+use crate::language::LanguageModel;
 use crate::source::ModelSource;
 
 /// Something that opens model files and runs them.
@@ -56,6 +57,11 @@ pub trait RunningModel: Send + Sync {
     /// # Errors
     /// [`RunError::Failed`] with the backend's own words.
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, RunError>;
+
+    /// Its side that continues text, where it has one. Such a model takes no tensors.
+    fn language(&self) -> Option<&dyn LanguageModel> {
+        None
+    }
 }
 
 /// What a backend computes with.
@@ -113,6 +119,26 @@ pub enum Unsupported {
     /// A file beside the first is one that it never opens: merge the weights into one file.
     #[error("the variant has {0} files, where it opens one")]
     SeveralFiles(usize),
+    /// A file beside the first has a name that means nothing to it: leave the file out, or name it as it should be.
+    #[error("it does not know what the file {0} is for")]
+    UnknownFile(FileName),
+    /// Convert the model to one of the architectures there are, or publish a variant for another backend.
+    #[error("the architecture {found:?} is not one it runs ({known})")]
+    Architecture {
+        /// The model's.
+        found: String,
+        /// Those it runs.
+        known: &'static str,
+    },
+    /// Quantize the model to another type.
+    #[error("its tensors are of the type {0}, which it does not compute with")]
+    Quantization(String),
+    /// Give the model's `tokenizer.json` as the variant's second file.
+    #[error("the vocabulary {0:?} in the model's file is not one it reads, and there is no tokenizer.json beside it")]
+    NoTokenizer(String),
+    /// No tokenizer is as long: give the right file.
+    #[error("a tokenizer of {0} is more than it reads")]
+    TokenizerTooLong(ByteSize),
     /// A model without outputs answers nothing.
     #[error("the model has no output")]
     NoOutput,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sedge_statement::{RuntimeFact, Variant};
 
 use crate::backend::{Backend, Unsupported, Unusable};
+use crate::candle::Candle;
 use crate::tract::Tract;
 
 /// The backends of this process, the preferred first.
@@ -15,7 +16,7 @@ pub struct Backends(Arc<[Arc<dyn Backend>]>);
 impl Backends {
     /// Those that need nothing installed.
     pub fn embedded() -> Self {
-        Self::new([Arc::new(Tract) as Arc<dyn Backend>])
+        Self::new([Arc::new(Tract) as Arc<dyn Backend>, Arc::new(Candle)])
     }
 
     /// Any others, the preferred first.

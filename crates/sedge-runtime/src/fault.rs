@@ -3,11 +3,12 @@
 use std::any::Any;
 use std::fmt;
 
-use sedge_artifact::OnnxError;
+use sedge_artifact::{GgufError, OnnxError};
 use sedge_statement::TensorError;
 
 use crate::backend::End;
 use crate::inputs::InputError;
+use crate::language::PromptError;
 use crate::source::SourceError;
 
 /// What a backend said when it failed, in its own words, cut to [`Complaint::MAX_BYTES`].
@@ -59,6 +60,9 @@ pub enum LoadError {
     /// The file is what its digest says, and no model to hand to a runtime: it should never have been published.
     #[error("the model's header is refused: {0}")]
     Header(#[from] OnnxError),
+    /// The same of a language model.
+    #[error("the model's header is refused: {0}")]
+    Gguf(#[from] GgufError),
     /// The manifest describes another model than the file holds: publish the release anew from its file.
     #[error("the manifest says {end} {at} is {wanted:?}, the file says {found:?}")]
     OtherNames {
@@ -91,6 +95,12 @@ pub enum RunError {
     /// The caller gave something else than the model takes. Says what to give.
     #[error(transparent)]
     Refused(#[from] InputError),
+    /// The caller asked for text in a way that the model does not take. Says what to do.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// A language model's scores are no numbers: it computes nonsense.
+    #[error("the model's scores are not finite")]
+    NotFinite,
     /// The model failed at these inputs.
     #[error("the model failed: {0}")]
     Failed(Complaint),
@@ -105,7 +115,7 @@ pub enum RunError {
 impl RunError {
     /// Whether it speaks against the model rather than against the caller.
     pub const fn is_the_models(&self) -> bool {
-        !matches!(self, Self::Refused(_))
+        !matches!(self, Self::Refused(_) | Self::Prompt(_))
     }
 }
 

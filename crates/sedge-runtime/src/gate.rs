@@ -1,8 +1,9 @@
 //! The gate: what a model must answer before it serves.
 
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use sedge_statement::{Datatype, Dim, Mismatch, Probe, Tensor, TensorError, TensorSpec, Tolerance};
+use sedge_statement::{Asked, Datatype, Dim, Mismatch, Probe, Tensor, TensorError, TensorSpec, TextRequest, TextTrial};
 
 use crate::fault::RunError;
 use crate::inputs::Shape;
@@ -29,7 +30,7 @@ pub struct GateOutcome {
 pub enum Trial {
     /// By the release's probes, so many.
     Probes(usize),
-    /// By inputs made up here, for the release has no probes: it runs, finitely, in its declared shapes. Whether it
+    /// By inputs or a text made up here, for the release has no probes: it runs, finitely, in its declared shapes. Whether it
     /// computes the right thing nobody said.
     MadeUp,
 }
@@ -91,33 +92,89 @@ pub enum GateFailure {
     NoInputs(TensorError),
 }
 
-/// The probes to try a model with: the release's, or one made up where it has none.
-pub(crate) fn trials(model: &Loaded, probes: Vec<Probe>) -> Result<(Trial, Vec<Probe>), GateFailure> {
+/// One thing that a model is put to.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A probe, the release's or one of made up inputs.
+    Probe(Probe),
+    /// Any text at all: a language model without probes must go on from it, with finite scores.
+    AnyText,
+}
+
+/// The name of what is made up.
+const MADE_UP: &str = "made up";
+/// What a language model without probes is to continue: something that every vocabulary has.
+const ANY_TEXT: &str = "The";
+/// How far.
+const ANY_TOKENS: u32 = 8;
+
+impl Task {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Probe(probe) => &probe.name,
+            Self::AnyText => MADE_UP,
+        }
+    }
+
+    /// Puts it to the model and judges the answer. Blocks for as long as the model takes.
+    pub(crate) fn put(&self, model: &Loaded) -> Result<(), GateFailure> {
+        let run = |error| GateFailure::Run { probe: self.name().to_owned(), error };
+        match self {
+            Self::AnyText => {
+                let request = TextRequest::continue_text(ANY_TEXT, ANY_TOKENS);
+                model.generate(&request, &mut |_| ControlFlow::Continue(())).map(drop).map_err(run)
+            }
+            Self::Probe(probe) => match &probe.asked {
+                Asked::Tensors(trial) => {
+                    let answers = model.infer(&trial.inputs).map_err(run)?;
+                    self.judged(trial.judge(&answers))?;
+                    check_declared(model, &probe.name, &answers)
+                }
+                Asked::Text(trial) => self.judged(trial.judge(&continued(model, trial).map_err(run)?)),
+            },
+        }
+    }
+
+    fn judged(&self, verdict: Result<(), Mismatch>) -> Result<(), GateFailure> {
+        verdict.map_err(|mismatch| GateFailure::Mismatch { probe: self.name().to_owned(), mismatch })
+    }
+}
+
+/// How the model continues a trial's prompt, up to where its verdict is certain.
+fn continued(model: &Loaded, trial: &TextTrial) -> Result<String, RunError> {
+    let mut text = String::new();
+    let until = Instant::now() + PROBE_LIMIT;
+    let request = TextRequest::continue_text(&trial.prompt, trial.max_tokens);
+    model.generate(&request, &mut |piece| {
+        text.push_str(piece);
+        let decided = !text.is_empty() && text.len() >= trial.text_prefix.len();
+        // Past the limit nobody waits for the verdict, and the thread is to end.
+        if decided || Instant::now() > until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(text)
+}
+
+/// What to put to a model: the release's probes, or something made up where it has none.
+pub(crate) fn tasks(model: &Loaded, probes: Vec<Probe>) -> Result<(Trial, Vec<Task>), GateFailure> {
     if !probes.is_empty() {
-        return Ok((Trial::Probes(probes.len()), probes));
+        return Ok((Trial::Probes(probes.len()), probes.into_iter().map(Task::Probe).collect()));
+    }
+    if model.takes_text() {
+        return Ok((Trial::MadeUp, vec![Task::AnyText]));
     }
     let inputs = synthetic::inputs(model.inputs()).map_err(GateFailure::NoInputs)?;
-    let made_up = Probe { name: "made up".to_owned(), inputs, outputs: Vec::new(), tolerance: Tolerance::default() };
-    Ok((Trial::MadeUp, vec![made_up]))
+    Ok((Trial::MadeUp, vec![Task::Probe(Probe::of_tensors(MADE_UP, inputs, Vec::new()))]))
 }
 
-/// Puts one probe to the model and judges the answer. Blocks for as long as the model takes.
-pub(crate) fn probe(model: &Loaded, probe: &Probe) -> Result<(), GateFailure> {
-    let name = || probe.name.clone();
-    let answers = model.infer(&probe.inputs).map_err(|error| GateFailure::Run { probe: name(), error })?;
-    probe.judge(&answers).map_err(|mismatch| GateFailure::Mismatch { probe: name(), mismatch })?;
-    check_declared(model, probe, &answers)
-}
-
-fn check_declared(model: &Loaded, probe: &Probe, answers: &[Tensor]) -> Result<(), GateFailure> {
+fn check_declared(model: &Loaded, probe: &str, answers: &[Tensor]) -> Result<(), GateFailure> {
     let (found, declared) = (answers.len(), model.outputs().len());
     if found != declared {
-        return Err(GateFailure::Count { probe: probe.name.clone(), found, declared });
+        return Err(GateFailure::Count { probe: probe.to_owned(), found, declared });
     }
     for (spec, answer) in model.outputs().iter().zip(answers) {
         if !is_as_declared(spec, answer) {
             return Err(GateFailure::Undeclared {
-                probe: probe.name.clone(),
+                probe: probe.to_owned(),
                 output: spec.name.clone(),
                 found: format!("{} {:?}", answer.datatype, answer.shape),
                 datatype: spec.datatype.clone(),

@@ -7,13 +7,14 @@
 mod health;
 mod slot;
 mod stage;
+mod talk;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use sedge_statement::{ReleaseId, Sha256, SlotName, Tensor};
+use sedge_statement::{ReleaseId, Sha256, SlotName, Tensor, TextRequest};
 use tokio::sync::Semaphore;
 
 use crate::backends::Backends;
@@ -21,6 +22,7 @@ use crate::fault::{Complaint, RunError};
 pub use health::{Health, Latency};
 pub use slot::{Drained, LONGEST_REQUEST, Previous, RUNNING_PER_SLOT, RollBackError, StillRunning, WAITING_PER_SLOT};
 pub use stage::{Candidate, Gated, LOAD_LIMIT, StageError};
+pub use talk::{GENERATING_PER_SLOT, STEP_LIMIT, Said, Talk};
 
 use slot::Slot;
 use stage::TRIALS_AT_ONCE;
@@ -106,6 +108,17 @@ impl ModelHost {
     pub async fn infer(&self, slot: &SlotName, inputs: Vec<Tensor>, within: Duration) -> Result<Answer, InferError> {
         let Some(found) = self.slot(slot) else { return Err(InferError::NotServing(slot.clone())) };
         found.infer(inputs, within.min(LONGEST_REQUEST)).await
+    }
+
+    /// Asks the language model that serves in a slot for text, which comes piece by piece. It ends on the model that it began
+    /// with. It gets its turn and the time to end `within` this long, or [`LONGEST_REQUEST`] where that is shorter; what takes
+    /// longer is cut there. Dropping what is returned ends it.
+    ///
+    /// # Errors
+    /// See [`InferError`].
+    pub async fn talk(&self, slot: &SlotName, request: TextRequest, within: Duration) -> Result<Talk, InferError> {
+        let Some(found) = self.slot(slot) else { return Err(InferError::NotServing(slot.clone())) };
+        found.talk(request, within.min(LONGEST_REQUEST)).await
     }
 
     /// The model of a slot.

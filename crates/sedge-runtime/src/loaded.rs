@@ -1,12 +1,14 @@
 //! A model in memory, with what is known of it.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
-use sedge_statement::{ReleaseId, Sha256, Tensor, TensorSpec};
+use sedge_statement::{ReleaseId, Sha256, Tensor, TensorSpec, TextRequest};
 
 use crate::backend::{Backend, RunningModel};
 use crate::fault::{Complaint, LoadError, RunError};
 use crate::inputs::arrange;
+use crate::language::{Generated, PromptError};
 use crate::source::ModelSource;
 use crate::threads::shield;
 
@@ -54,11 +56,40 @@ impl Loaded {
         self.model.outputs()
     }
 
+    /// Whether it continues text, rather than answering tensors.
+    pub fn takes_text(&self) -> bool {
+        self.model.language().is_some()
+    }
+
+    /// The most tokens of a text; none for a model of tensors.
+    pub fn context(&self) -> Option<u32> {
+        Some(self.model.language()?.context())
+    }
+
+    /// Continues a text, as [`LanguageModel::generate`](crate::LanguageModel::generate) does. A panic of the backend is an
+    /// error.
+    ///
+    /// # Errors
+    /// See [`RunError`]. What the caller got wrong is refused before the model sees it.
+    pub fn generate(
+        &self,
+        request: &TextRequest,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generated, RunError> {
+        let language = self.model.language().ok_or(PromptError::TakesTensors)?;
+        request.check().map_err(PromptError::Request)?;
+        shield(|| language.generate(request, on_text))
+            .unwrap_or_else(|payload| Err(RunError::Panicked(Complaint::of_panic(&*payload))))
+    }
+
     /// Answers one request. Blocks for as long as the model takes; a panic of the backend is an error.
     ///
     /// # Errors
     /// See [`RunError`]. What the caller got wrong is refused before the model sees it.
     pub fn infer(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+        if self.takes_text() {
+            return Err(PromptError::TakesText.into());
+        }
         let arranged = arrange(self.model.inputs(), inputs)?;
         shield(|| self.model.infer(&arranged))
             .unwrap_or_else(|payload| Err(RunError::Panicked(Complaint::of_panic(&*payload))))

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sedge_statement::{ByteSize, ReleaseId, Sha256, Variant};
+use sedge_statement::{ByteSize, FileName, ModelFile, ReleaseId, Sha256, Variant};
 
 /// What to open: one variant of one release, and where its first file lies.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct ModelSource {
     pub variant: Variant,
     /// Where that file lies.
     pub path: PathBuf,
+    /// Where the variant's other files lie, in its order.
+    pub beside: Vec<PathBuf>,
 }
 
 /// Why a file is not the one that a manifest names.
@@ -40,6 +42,9 @@ pub enum SourceError {
         /// The manifest's.
         wanted: ByteSize,
     },
+    /// The backend needs a file that the variant does not have, or that nobody said where it lies.
+    #[error("the variant has no file {0} at hand")]
+    Absent(FileName),
     /// The file was damaged or replaced: fetch it again.
     #[error("the file's sha256 is {found}, the manifest says {wanted}")]
     Digest {
@@ -62,21 +67,35 @@ impl ModelSource {
     /// # Errors
     /// See [`SourceError`]. Nothing is allocated for a file of another length than the manifest's.
     pub fn read(&self) -> Result<Vec<u8>, SourceError> {
-        let io = |source| SourceError::Io { path: self.path.clone(), source };
-        let wanted = self.variant.entry().size;
-        let file = File::open(&self.path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if !metadata.is_file() {
-            return Err(SourceError::NotAFile(self.path.clone()));
-        }
-        if metadata.len() != wanted.get() {
-            return Err(SourceError::Size { found: ByteSize(metadata.len()), wanted });
-        }
-        let capacity = usize::try_from(wanted.get()).map_err(|_| io(io::ErrorKind::OutOfMemory.into()))?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(capacity).map_err(|_| io(io::ErrorKind::OutOfMemory.into()))?;
-        file.take(wanted.get()).read_to_end(&mut bytes).map_err(io)?;
-        let (found, wanted) = (Sha256::of(&bytes), self.sha256());
-        if found == wanted { Ok(bytes) } else { Err(SourceError::Digest { found, wanted }) }
+        read(&self.path, self.variant.entry())
     }
+
+    /// The same of another of the variant's files, by its name.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub fn read_beside(&self, name: &FileName) -> Result<Vec<u8>, SourceError> {
+        let mut others = self.variant.files.iter().skip(1).zip(&self.beside);
+        let (file, path) =
+            others.find(|(file, _)| file.name == *name).ok_or_else(|| SourceError::Absent(name.clone()))?;
+        read(path, file)
+    }
+}
+
+fn read(path: &Path, wanted: &ModelFile) -> Result<Vec<u8>, SourceError> {
+    let io = |source| SourceError::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(SourceError::NotAFile(path.to_owned()));
+    }
+    if metadata.len() != wanted.size.get() {
+        return Err(SourceError::Size { found: ByteSize(metadata.len()), wanted: wanted.size });
+    }
+    let capacity = usize::try_from(wanted.size.get()).map_err(|_| io(io::ErrorKind::OutOfMemory.into()))?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(capacity).map_err(|_| io(io::ErrorKind::OutOfMemory.into()))?;
+    file.take(wanted.size.get()).read_to_end(&mut bytes).map_err(io)?;
+    let (found, wanted) = (Sha256::of(&bytes), wanted.sha256);
+    if found == wanted { Ok(bytes) } else { Err(SourceError::Digest { found, wanted }) }
 }

@@ -13,7 +13,7 @@ use sedge_runtime::{
     GateFailure, InferError, LoadError, ModelHost, PROBE_LIMIT, RUNNING_PER_SLOT, RunError, StageError,
     WAITING_PER_SLOT,
 };
-use sedge_statement::{Probe, Tolerance};
+use sedge_statement::Probe;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -74,7 +74,7 @@ async fn serving(scripted: Scripted) -> (ModelHost, tempfile::TempDir) {
 type Answers = fn() -> Vec<sedge_statement::Tensor>;
 
 fn probe(x: f32) -> Probe {
-    Probe { name: "p".to_owned(), inputs: number("x", x), outputs: vec![], tolerance: Tolerance::default() }
+    Probe::of_tensors("p", number("x", x), vec![])
 }
 
 #[tokio::test]
@@ -218,4 +218,31 @@ async fn more_requests_than_may_wait_are_told_so_at_once() {
         one.await.unwrap().unwrap();
     }
     host.infer(&slot("s"), number("x", 1.0), LONG).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_that_never_end_take_no_place_of_the_next_models() {
+    let door = Arc::new(Door::default());
+    let (host, folder) = serving(moody(Arc::clone(&door))).await;
+    let newer = || async { gated(&host, number_source(&folder.path().join("n")), vec![]).await };
+    let ask = |x| {
+        let host = host.clone();
+        tokio::spawn(async move { host.infer(&slot("s"), number("x", x), LONG).await })
+    };
+    let mut hanging: Vec<_> = (0..RUNNING_PER_SLOT).map(|_| ask(15.0)).collect();
+    door.until_waiting(RUNNING_PER_SLOT).await;
+    let waiting = ask(1.0);
+    tokio::task::yield_now().await;
+    let previous = host.activate(&slot("s"), newer().await);
+    assert_eq!(waiting.await.unwrap().unwrap().outputs, number("y", 1.0));
+
+    hanging.extend((0..RUNNING_PER_SLOT).map(|_| ask(15.0)));
+    door.until_waiting(2 * RUNNING_PER_SLOT).await;
+    drop(previous.roll_back().unwrap());
+    let answer = host.infer(&slot("s"), number("x", 2.0), LONG).await.unwrap();
+    assert_eq!(answer.outputs, number("y", 2.0));
+    door.open();
+    for one in hanging {
+        one.await.unwrap().unwrap();
+    }
 }

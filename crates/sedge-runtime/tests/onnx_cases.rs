@@ -14,7 +14,7 @@ use std::time::Instant;
 use common::{source, spec};
 use prost::Message;
 use sedge_runtime::{Loaded, Tract};
-use sedge_statement::{Datatype, Dim, Probe, Tensor, TensorSpec, Tolerance};
+use sedge_statement::{Datatype, Dim, Tensor, TensorSpec, TensorTrial, Tolerance};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Length;
 use tract_onnx::pb::type_proto::Value;
@@ -98,7 +98,7 @@ fn run_case(folder: &Path) -> Result<(), String> {
 fn judge(model: &Loaded, inputs: Vec<Tensor>, mut outputs: Vec<Tensor>) -> Result<(), String> {
     let mut answer = model.infer(&inputs).map_err(|e| e.to_string())?;
     outputs.iter_mut().zip(&mut answer).for_each(|(wanted, found)| forgive_nan(wanted, found));
-    Probe { name: "case".to_owned(), inputs, outputs, tolerance: TOLERANCE }.judge(&answer).map_err(|e| e.to_string())
+    TensorTrial { inputs, outputs, tolerance: TOLERANCE }.judge(&answer).map_err(|e| e.to_string())
 }
 
 /// A few cases expect what is not a number, which no probe may: such elements become zeros where both sides have them.

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use sedge_statement::{Architecture, ByteSize, ModelFormat, Profile, Variant};
+use sedge_statement::{Architecture, ByteSize, Loader, ModelFacts, ModelFormat, Profile, Variant};
 
 /// Whether a variant fits, or everything that speaks against it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fit {
     /// It fits.
     Feasible {
-        /// What it takes in memory, at least: the weights, or what the manifest asks for where that is more.
+        /// What it takes in memory, at least: by its header, or what the manifest asks for where that is more.
         memory: ByteSize,
         /// The runtime that would load it.
         backend: String,
@@ -148,6 +148,11 @@ pub fn choose<'v>(variants: &'v [Variant], profile: &Profile) -> Result<&'v Vari
     Err(unfit)
 }
 
+/// What the manifest asks for, and never less than the header tells: of a language model that is more than the weights.
 fn memory(variant: &Variant) -> ByteSize {
-    variant.facts.weight_bytes().max(variant.requirements.memory)
+    let told = match &variant.facts {
+        ModelFacts::Gguf(facts) => facts.memory(facts.default_context(), Loader::Candle).total,
+        other => other.weight_bytes(),
+    };
+    told.max(variant.requirements.memory)
 }

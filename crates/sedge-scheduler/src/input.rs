@@ -6,8 +6,19 @@ use sedge_statement::{
     Certificate, Deployment, Frontier, GateReport, NodeId, ReleaseId, RolloutId, SlotName, SlotReport, Timestamp,
 };
 
+/// Which authority steered a rollout, why, and when by its clock.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SteeredBy {
+    /// The authority.
+    pub node: NodeId,
+    /// Its words; may be empty.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What authorities say of a rollout, folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum ControlState {
     /// It goes on.
     #[default]
@@ -15,11 +26,11 @@ pub enum ControlState {
     /// It lacks approvals that the mesh requires.
     AwaitingApproval,
     /// Nothing new starts until it is resumed.
-    Paused,
+    Paused(SteeredBy),
     /// What is not yet active is withdrawn.
-    Cancelled,
+    Cancelled(SteeredBy),
     /// Nothing of it ever starts again.
-    Halted,
+    Halted(SteeredBy),
 }
 
 /// A deployment, and what authorities said of it since.

@@ -18,19 +18,20 @@ pub enum RolloutState {
     Running,
     /// Held by an authority.
     Paused,
-    /// Every witness of a wave has reported, and the next wave does not open.
+    /// No quorum of a wave can come any more, or none came by the deadline: the next wave does not open.
     Stalled,
     /// Final: by an authority, or by its failures.
     Halted,
-    /// Every node is done, at least one successfully, and no more failed than are borne.
+    /// Every node that is still its own is done, at least one of them successfully, and no more failed than are borne.
+    /// Nodes that went to a newer deployment before they were done do not hold it up, and do not count for it.
     Completed,
     /// It names nobody, or nobody succeeded.
     Failed,
     /// Withdrawn by an authority.
     Cancelled,
-    /// Newer deployments won on every node.
+    /// Newer deployments won, and nothing of its own is left that succeeded.
     Superseded,
-    /// Its time is over, and not every node was reached.
+    /// Its time is over, every wave was open, and not every node was reached.
     Expired,
 }
 
@@ -89,6 +90,23 @@ impl WaveGate {
     }
 }
 
+/// What a wave's witnesses have signed: what the next wave waits for. Each witness is in one of the lists, by rank.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Quorum {
+    /// How many must have committed and soaked.
+    pub needed: usize,
+    /// Those that have.
+    pub committed: Vec<NodeId>,
+    /// Those that committed, but have not yet served for long enough.
+    pub soaking: Vec<NodeId>,
+    /// Those for which it is not: unfit, or their floor forbids it. They lower the number needed.
+    pub excused: Vec<NodeId>,
+    /// Those whose update ended otherwise: failed, withdrawn, superseded, out of time.
+    pub ended: Vec<NodeId>,
+    /// Those that have not reported.
+    pub silent: Vec<NodeId>,
+}
+
 /// One wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WavePlan {
@@ -98,12 +116,16 @@ pub struct WavePlan {
     pub witnesses: usize,
     /// Whether it is open.
     pub gate: WaveGate,
+    /// What its witnesses have signed.
+    pub quorum: Quorum,
     /// How many nodes.
     pub total: usize,
     /// How many succeeded, as far as is known here: committed, or staged where no more was asked.
     pub committed: usize,
     /// How many failed.
     pub failed: usize,
+    /// How many a newer deployment took over before they were done.
+    pub superseded: usize,
     /// How many are not done.
     pub pending: usize,
 }
@@ -138,6 +160,10 @@ pub struct RolloutPlan {
     pub state: RolloutState,
     /// Why, where the state needs a reason.
     pub reason: Option<Reason>,
+    /// Whether waiting longer changes nothing: a final state, or stalled beyond the deadline.
+    pub over: bool,
+    /// Who failed in waves that are open or have been: what counts against the failures that are borne.
+    pub failed: Vec<NodeId>,
     /// Its waves: together the roster, each node once. Empty while the roster is incomplete.
     pub waves: Vec<WavePlan>,
     /// Nodes that came to match after the deployment was made.

@@ -1,13 +1,15 @@
 //! Puts a plan together: each rollout by itself, then who wins each slot, then what that makes of the rollouts.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod state;
 
-use sedge_statement::{NodeId, RolloutId, SlotName, SlotState};
+use std::collections::BTreeMap;
+
+use sedge_statement::{Action, NodeId, RolloutId, SlotName, SlotState};
 
 use crate::plan::{Assignment, Go, NodeProgress, Plan, RolloutPlan, RolloutState, WaveGate, WavePlan};
 use crate::roster::{self, Gap};
 use crate::waves::{self, Evidence, Wave, Waves};
-use crate::{ControlState, PlanInput, Reason, Who, Wish};
+use crate::{ControlState, PlanInput, Reason, SteeredBy, Steering, Wish};
 
 /// Computes the plan. Equal views give equal plans, on every node and in whatever order the view was gathered.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
@@ -31,7 +33,10 @@ struct Trial<'a> {
     end: Option<(RolloutState, Reason)>,
     /// What holds every node back for now.
     hold: Option<(RolloutState, Reason)>,
-    stalled: Option<Reason>,
+    /// Who failed in waves that are open or have been.
+    failed: Vec<NodeId>,
+    /// The first wave that keeps the next one closed.
+    blocked: Option<usize>,
 }
 
 static NO_EVIDENCE: Evidence = Evidence::new();
@@ -44,18 +49,19 @@ impl<'a> Trial<'a> {
     fn of(id: RolloutId, wish: &'a Wish, input: &PlanInput<'a>, plan: &Plan) -> Self {
         let d = &wish.deployment;
         let who = |node| plan.who(node);
-        let roster = roster::resolve(id, d, input.certificates);
-        let mut hold = match wish.control {
+        let steering = |by: &SteeredBy| Steering { who: who(by.node), why: by.reason.clone(), at: by.at };
+        let roster = roster::resolve(d, input.certificates);
+        let mut hold = match &wish.control {
             ControlState::AwaitingApproval => Some((RolloutState::AwaitingApproval, Reason::AwaitingApproval)),
-            ControlState::Paused => Some((RolloutState::Paused, Reason::Paused)),
+            ControlState::Paused(by) => Some((RolloutState::Paused, Reason::Paused(steering(by)))),
             _ if !input.releases.contains(&d.release) => {
                 Some((RolloutState::Running, Reason::ReleaseUnknown(d.release)))
             }
             _ => None,
         };
-        let by_authority = match wish.control {
-            ControlState::Cancelled => Some((RolloutState::Cancelled, Reason::Cancelled)),
-            ControlState::Halted => Some((RolloutState::Halted, Reason::HaltedByAuthority)),
+        let by_authority = match &wish.control {
+            ControlState::Cancelled(by) => Some((RolloutState::Cancelled, Reason::Cancelled(steering(by)))),
+            ControlState::Halted(by) => Some((RolloutState::Halted, Reason::HaltedByAuthority(steering(by)))),
             _ => None,
         };
         let over = (input.now >= d.deadline).then_some((RolloutState::Expired, Reason::DeadlinePassed(d.deadline)));
@@ -64,7 +70,16 @@ impl<'a> Trial<'a> {
             hold.get_or_insert((RolloutState::Running, reason));
             let presumed = roster.ranked.into_iter().chain(roster.late).collect();
             let end = by_authority.or(over);
-            return Self { wish, waves: Vec::new(), late: None, presumed, end, hold, stalled: None };
+            return Self {
+                wish,
+                waves: Vec::new(),
+                late: None,
+                presumed,
+                end,
+                hold,
+                failed: Vec::new(),
+                blocked: None,
+            };
         }
         let nobody = roster.ranked.is_empty();
         let judged = waves::judge(d, roster, evidence(id, input), &who);
@@ -77,8 +92,8 @@ impl<'a> Trial<'a> {
                 too_many.then(|| (RolloutState::Halted, Reason::TooManyFailed { failed: failed(), allowed }))
             })
             .or(over);
-        let Waves { waves, late, stalled, .. } = judged;
-        Self { wish, waves, late, presumed: Vec::new(), end, hold, stalled }
+        let Waves { waves, late, failed, blocked } = judged;
+        Self { wish, waves, late, presumed: Vec::new(), end, hold, failed, blocked }
     }
 
     /// Every node that it concerns, with the wave's gate.
@@ -132,8 +147,10 @@ impl<'a> Trial<'a> {
         let d = &self.wish.deployment;
         let nodes: BTreeMap<NodeId, NodeProgress> =
             self.nodes().map(|(node, gate)| (node, self.progress(id, node, gate, input, plan))).collect();
-        let (state, reason) = self.state(id, &nodes, input, plan);
+        let (state, reason) = state::of(self, id, &nodes, input, plan);
         RolloutPlan {
+            over: state.is_final() || (state == RolloutState::Stalled && input.now >= d.deadline),
+            failed: self.failed.clone(),
             release: d.release,
             slot: d.slot.clone(),
             selector: d.selector.clone(),
@@ -157,6 +174,8 @@ impl<'a> Trial<'a> {
         WavePlan {
             witnesses: wave.witnesses().len(),
             gate: stop.map_or_else(|| wave.gate.clone(), |reason| WaveGate::Closed(reason.clone())),
+            quorum: wave.quorum.clone(),
+            superseded: states().filter(|state| *state == SlotState::Superseded).count(),
             total: wave.members.len(),
             committed: states().filter(|state| *state == success).count(),
             failed: states().filter(|state| state.is_failure()).count(),
@@ -174,14 +193,20 @@ impl<'a> Trial<'a> {
         plan: &Plan,
     ) -> NodeProgress {
         let slot = &self.wish.deployment.slot;
-        if let Some(report) = evidence(id, input).get(&node) {
+        let said = input.slots.get(&(node, slot.clone())).filter(|report| report.rollout == Some(id));
+        // A node that was superseded or withdrawn may have been offered it again since.
+        let signed = evidence(id, input).get(&node).filter(|report| {
+            let for_now = matches!(report.state, SlotState::Superseded | SlotState::Cancelled);
+            !(for_now && said.is_some_and(|said| said.state != report.state))
+        });
+        if let Some(report) = signed {
             let reason = report.reason.clone().map(|text| Reason::Said { state: report.state, reason: Some(text) });
             return NodeProgress { state: report.state, reason, since: Some(report.at), sha256: report.sha256 };
         }
-        let said = input.slots.get(&(node, slot.clone())).filter(|report| report.rollout == Some(id));
         if let Some(report) = said {
-            use SlotState::{Accepted, Offered, Paused, Waiting};
-            let held = matches!(report.state, Offered | Accepted | Waiting | Paused);
+            use SlotState::{Accepted, Offered, Paused, Staged, Waiting};
+            let held = matches!(report.state, Offered | Accepted | Waiting | Paused)
+                || (report.state == Staged && self.wish.deployment.action == Action::Activate);
             let reason = match self.go(id, node, gate, input) {
                 // A node says once that it waits; what it waits for now is known here.
                 Go::Wait(reason) if held => Some(reason),
@@ -190,72 +215,20 @@ impl<'a> Trial<'a> {
             return NodeProgress { state: report.state, reason, since: Some(report.since), sha256: report.sha256 };
         }
         let silent = |state, reason| NodeProgress { state, reason: Some(reason), since: None, sha256: None };
-        match &self.end {
-            Some((RolloutState::Expired, reason)) => return silent(SlotState::Expired, reason.clone()),
-            Some((_, reason)) => return silent(SlotState::Cancelled, reason.clone()),
-            None => {}
-        }
-        match plan.assignments.get(&(node, slot.clone())) {
-            Some(winner) if winner.rollout != id => silent(SlotState::Superseded, superseded_by(winner.rollout, input)),
-            _ => match self.go(id, node, gate, input) {
+        let winner = plan.assignments.get(&(node, slot.clone())).map(|winner| winner.rollout);
+        match (&self.end, winner.filter(|winner| *winner != id)) {
+            // What was lost before the end was not left unreached by it.
+            (None | Some((RolloutState::Expired, _)), Some(winner)) => {
+                silent(SlotState::Superseded, superseded_by(winner, input))
+            }
+            (Some((RolloutState::Expired, reason)), None) => silent(SlotState::Expired, reason.clone()),
+            (Some((_, reason)), _) => silent(SlotState::Cancelled, reason.clone()),
+            (None, None) => match self.go(id, node, gate, input) {
                 Go::Now => silent(SlotState::Offered, Reason::Free),
                 Go::Wait(reason) => silent(SlotState::Waiting, reason),
             },
         }
     }
-
-    fn state(
-        &self,
-        id: RolloutId,
-        nodes: &BTreeMap<NodeId, NodeProgress>,
-        input: &PlanInput<'_>,
-        plan: &Plan,
-    ) -> (RolloutState, Option<Reason>) {
-        let end = |(state, reason): &(RolloutState, Reason)| (*state, Some(reason.clone()));
-        if let Some(end) = self.end.as_ref().filter(|(state, _)| *state != RolloutState::Expired).map(end) {
-            return end;
-        }
-        let success = waves::success(self.wish.deployment.action);
-        let roster: BTreeSet<NodeId> = self.waves.iter().flat_map(|wave| &wave.members).copied().collect();
-        let unsettled: Vec<Who> = roster
-            .iter()
-            .filter(|node| nodes.get(node).is_none_or(|p| p.state != success && !is_done(p.state)))
-            .map(|node| plan.who(*node))
-            .collect();
-        let succeeded = roster.iter().any(|node| nodes.get(node).is_some_and(|p| p.state == success));
-        let settled = !roster.is_empty() && unsettled.is_empty() && succeeded;
-        // Where every node goes to another rollout, one that was superseded on the way did not complete, however many
-        // nodes had committed to it by then; one that had reached them all before did.
-        let cut_short = nodes.iter().any(|(node, p)| roster.contains(node) && p.state == SlotState::Superseded);
-        if settled && !cut_short {
-            return (RolloutState::Completed, None);
-        }
-        let lost = |node: &NodeId| {
-            let key = (*node, self.wish.deployment.slot.clone());
-            plan.assignments.get(&key).filter(|winner| winner.rollout != id).map(|winner| winner.rollout)
-        };
-        let winners: Option<Vec<RolloutId>> = self.nodes().map(|(node, _)| lost(&node)).collect();
-        if let Some(rollout) = winners.as_deref().and_then(|winners| winners.first().copied()) {
-            return (RolloutState::Superseded, Some(superseded_by(rollout, input)));
-        }
-        if settled {
-            return (RolloutState::Completed, None);
-        }
-        if !roster.is_empty() && unsettled.is_empty() {
-            return (RolloutState::Failed, Some(Reason::NobodySucceeded));
-        }
-        match (&self.end, &self.hold, &self.stalled) {
-            (Some((state, _)), _, _) => (*state, Some(Reason::Unreached(unsettled))),
-            (None, Some((state, reason)), _) => (*state, Some(reason.clone())),
-            (None, None, Some(reason)) => (RolloutState::Stalled, Some(reason.clone())),
-            (None, None, None) => (RolloutState::Running, None),
-        }
-    }
-}
-
-/// Whether a node is done with a rollout. One whose time ran out was not reached.
-fn is_done(state: SlotState) -> bool {
-    state.is_final() && state != SlotState::Expired
 }
 
 fn superseded_by(rollout: RolloutId, input: &PlanInput<'_>) -> Reason {

@@ -1,8 +1,11 @@
-//! Why a plan is as it is, typed, with a sentence for each.
+//! Why a plan is as it is, typed. [`text`] has a sentence for each.
 
-use std::fmt;
+mod text;
 
-use sedge_statement::{Generation, NodeId, NodeName, ReleaseId, RolloutId, Selector, SlotState, Timestamp};
+use sedge_statement::{
+    ByteSize, ControlAction, Generation, NodeId, NodeName, ReleaseId, RolloutId, Selector, SlotState, Timestamp,
+    VariantName,
+};
 
 /// A node, as people know it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,13 +16,15 @@ pub struct Who {
     pub name: Option<NodeName>,
 }
 
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "{name}"),
-            None => f.write_str(&self.node.short()),
-        }
-    }
+/// Who steered a rollout, as people know it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Steering {
+    /// The authority.
+    pub who: Who,
+    /// Its words; may be empty.
+    pub why: String,
+    /// When, by its clock.
+    pub at: Timestamp,
 }
 
 /// One link of the chain that leads to a decision. `Display` is the sentence to show.
@@ -31,9 +36,19 @@ pub enum Reason {
     /// No certificate names the node.
     NoCertificate(NodeId),
     /// The selector names the node.
-    Matches(Selector),
+    Matches {
+        /// The selector.
+        selector: Selector,
+        /// What its certificate says to each term; empty where that is not at hand.
+        facts: Vec<String>,
+    },
     /// The selector does not name the node, or its certificate lacks the role `device`.
-    NotNamed(Selector),
+    NotNamed {
+        /// The selector.
+        selector: Selector,
+        /// What its certificate says otherwise; empty where that is not at hand.
+        facts: Vec<String>,
+    },
     /// The node's place in the roster.
     Ranked {
         /// From 1.
@@ -82,7 +97,7 @@ pub enum Reason {
     },
     /// The last wave is closed, and so the way for those who came later.
     LastWaveClosed,
-    /// Every witness has reported, and the quorum was not reached.
+    /// No report that can still come makes a quorum.
     Stalled {
         /// The wave whose witnesses they are.
         wave: usize,
@@ -90,6 +105,25 @@ pub enum Reason {
         needed: usize,
         /// How many have.
         committed: usize,
+        /// Whose update ended otherwise.
+        ended: Vec<Who>,
+    },
+    /// The rollout's time was over before a wave had its quorum.
+    NoQuorumInTime {
+        /// When it was over.
+        deadline: Timestamp,
+        /// The wave whose witnesses they are.
+        wave: usize,
+        /// How many must have committed.
+        needed: usize,
+        /// How many have.
+        committed: usize,
+        /// Who committed, but had not served for long enough.
+        soaking: Vec<Who>,
+        /// Who has not reported.
+        silent: Vec<Who>,
+        /// Every node that was not reached.
+        unreached: Vec<Who>,
     },
     /// Certificates are missing over which the selector is resolved.
     RosterIncomplete {
@@ -105,11 +139,35 @@ pub enum Reason {
     /// Approvals are missing.
     AwaitingApproval,
     /// An authority paused the rollout.
-    Paused,
+    Paused(Steering),
     /// An authority cancelled the rollout.
-    Cancelled,
+    Cancelled(Steering),
     /// An authority halted the rollout.
-    HaltedByAuthority,
+    HaltedByAuthority(Steering),
+    /// What an authority said of the rollout, whether or not it still holds.
+    Steered {
+        /// What it said.
+        action: ControlAction,
+        /// Who, why and when.
+        by: Steering,
+    },
+    /// The node can run it.
+    Fits {
+        /// The variant that it would take: the first that fits.
+        variant: VariantName,
+        /// By what.
+        backend: String,
+        /// What it takes in memory.
+        need: ByteSize,
+        /// What models may take there.
+        have: ByteSize,
+    },
+    /// The node can run no variant.
+    Unfit(Vec<(VariantName, String)>),
+    /// The node has not said what machine it is.
+    ProfileUnknown,
+    /// The slot has run something newer, and refuses to go back; the sentence is the slot's.
+    FloorRefuses(String),
     /// More nodes failed than are borne.
     TooManyFailed {
         /// Who failed.
@@ -143,94 +201,4 @@ pub enum Reason {
     },
     /// Nothing holds the node back.
     Free,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownRollout(rollout) => write!(f, "no rollout {} is known here", rollout.short()),
-            Self::NoCertificate(node) => write!(f, "no certificate names {}", node.short()),
-            Self::Matches(selector) => write!(f, "matches {selector}"),
-            Self::NotNamed(selector) => write!(f, "is not a device that {selector} names"),
-            Self::Ranked { rank, of, wave, witness } => {
-                write!(f, "rank {rank} of {of}, wave {wave}{}", if *witness { ", a witness" } else { "" })
-            }
-            Self::Late => f.write_str("came after the deployment was made, so it follows the last wave"),
-            Self::FirstWave => f.write_str("wave 0 is open: it waits for no other"),
-            Self::Quorum { wave, committed, needed } => {
-                write!(f, "wave {wave} is open: wave {} needed {}, has {committed}", before(*wave), Witnesses(*needed))
-            }
-            Self::LastWaveOpen => f.write_str("the last wave is open"),
-            Self::LastWaveClosed => f.write_str("the last wave is not open yet"),
-            Self::NoQuorum { wave, needed, committed, soaking, waiting_for } => {
-                let (before, needed) = (before(*wave), Witnesses(*needed));
-                write!(f, "wave {wave} is closed: wave {before} needs {needed}, has {committed}")?;
-                if !soaking.is_empty() {
-                    write!(f, "; committed but not yet for long enough: {}", List(soaking))?;
-                }
-                if waiting_for.is_empty() { Ok(()) } else { write!(f, "; waiting for {}", List(waiting_for)) }
-            }
-            Self::EarlierWaveClosed { wave, earlier } => {
-                write!(f, "wave {wave} is closed: wave {earlier} has to open first")
-            }
-            Self::Stalled { wave, needed, committed } => write!(
-                f,
-                "every witness of wave {wave} has reported, and {committed} committed where {needed} are needed"
-            ),
-            Self::RosterIncomplete { issuer, have, need } => write!(
-                f,
-                "certificates of {issuer} are held up to {have}, the deployment was made over {need}; waiting for the rest"
-            ),
-            Self::ReleaseUnknown(release) => write!(f, "release {} has not arrived yet", release.short()),
-            Self::AwaitingApproval => f.write_str("the rollout lacks approvals"),
-            Self::Paused => f.write_str("an authority paused the rollout"),
-            Self::Cancelled => f.write_str("an authority cancelled the rollout"),
-            Self::HaltedByAuthority => f.write_str("an authority halted the rollout"),
-            Self::TooManyFailed { failed, allowed } => {
-                write!(f, "the rollout is halted: {} failed where {allowed} are borne: {}", failed.len(), List(failed))
-            }
-            Self::DeadlinePassed(at) => write!(f, "the rollout ended at {at}"),
-            Self::StartByPassed(at) => write!(f, "nothing new of it starts after {at}"),
-            Self::NoTarget(selector) => write!(f, "no device matched {selector} when the deployment was made"),
-            Self::NobodySucceeded => f.write_str("every node is done, and none succeeded"),
-            Self::Unreached(nodes) => write!(f, "not reached: {}", List(nodes)),
-            Self::SupersededBy { rollout, generation } => {
-                write!(f, "superseded by rollout {} of generation {generation}", rollout.short())
-            }
-            Self::Said { state, reason: None } => write!(f, "the node says: {state}"),
-            Self::Said { state, reason: Some(reason) } => write!(f, "the node says: {state}: {reason}"),
-            Self::Free => f.write_str("nothing holds it back"),
-        }
-    }
-}
-
-const fn before(wave: usize) -> usize {
-    wave.saturating_sub(1)
-}
-
-/// So many committed witnesses.
-struct Witnesses(usize);
-
-impl fmt::Display for Witnesses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} committed {}", self.0, if self.0 == 1 { "witness" } else { "witnesses" })
-    }
-}
-
-/// A few names, and how many more.
-struct List<'a>(&'a [Who]);
-
-/// More names than this in one sentence are not read.
-const NAMED: usize = 5;
-
-impl fmt::Display for List<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, who) in self.0.iter().take(NAMED).enumerate() {
-            write!(f, "{}{who}", if i == 0 { "" } else { ", " })?;
-        }
-        match self.0.len().saturating_sub(NAMED) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sedge_statement::{Certificate, Deployment, Frontier, NodeId, Role, RolloutId};
+use sedge_statement::{Certificate, Deployment, Frontier, NodeId, Role};
 
 /// The nodes of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,13 +30,13 @@ pub(crate) fn gap(needed: &Frontier, held: &Frontier) -> Option<Gap> {
 
 /// Resolves a deployment's selector. A node's newest certificate alone counts, once at the frontier and once now: one
 /// that moved away before the deployment was made is not named by what it was.
-pub(crate) fn resolve(rollout: RolloutId, deployment: &Deployment, certificates: &[Certificate]) -> Roster {
+pub(crate) fn resolve(deployment: &Deployment, certificates: &[Certificate]) -> Roster {
     let named = |c: &&Certificate| c.may(Role::Device) && deployment.selector.matches(c);
     let then = newest(certificates.iter().filter(|c| deployment.frontier.includes(c)));
     let ranked: BTreeSet<NodeId> = then.into_values().filter(named).map(|c| c.subject).collect();
     let late = newest(certificates.iter()).into_values().filter(named).map(|c| c.subject);
     let late: BTreeSet<NodeId> = late.filter(|node| !ranked.contains(node)).collect();
-    Roster { ranked: rank(rollout, ranked), late: rank(rollout, late) }
+    Roster { ranked: rank(deployment, ranked), late: rank(deployment, late) }
 }
 
 /// The newest certificate of each node. Two of the same revision can only come from two issuers; any order will do, as
@@ -52,16 +52,24 @@ pub(crate) fn newest<'c>(certificates: impl Iterator<Item = &'c Certificate>) ->
     newest
 }
 
-/// Rendezvous order: each rollout has canaries of its own, and nobody chooses them.
-fn rank(rollout: RolloutId, nodes: BTreeSet<NodeId>) -> Vec<NodeId> {
-    let mut ranked: Vec<([u8; 32], NodeId)> = nodes.into_iter().map(|node| (weight(rollout, node), node)).collect();
+/// Rendezvous order, by what a deployment is and not by its id: whoever asks for the plan of a deployment before it is
+/// published is shown the waves that it will have. Each generation of a slot has canaries of its own. Who they are can
+/// be foreseen by a member, and so named by an operator; nothing rests on their being unknown, since a wave opens by a
+/// quorum of its witnesses and a canary that fails halts.
+fn rank(deployment: &Deployment, nodes: BTreeSet<NodeId>) -> Vec<NodeId> {
+    let seed = seed(deployment);
+    let weight = |node: NodeId| *blake3::keyed_hash(&seed, node.as_bytes()).as_bytes();
+    let mut ranked: Vec<([u8; 32], NodeId)> = nodes.into_iter().map(|node| (weight(node), node)).collect();
     ranked.sort_unstable();
     ranked.into_iter().map(|(_, node)| node).collect()
 }
 
-fn weight(rollout: RolloutId, node: NodeId) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("sedge rollout rank 1");
-    hasher.update(rollout.as_bytes());
-    hasher.update(node.as_bytes());
+/// Slot, release and generation, in one key. The slot's name is of no fixed length, so it comes last.
+fn seed(deployment: &Deployment) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("sedge rollout rank 2");
+    hasher.update(deployment.release.as_bytes());
+    hasher.update(&deployment.generation.epoch.to_le_bytes());
+    hasher.update(&deployment.generation.n.to_le_bytes());
+    hasher.update(deployment.slot.as_str().as_bytes());
     *hasher.finalize().as_bytes()
 }

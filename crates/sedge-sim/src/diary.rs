@@ -18,7 +18,7 @@ pub struct Diary {
     pub profile: Option<Profile>,
     /// The last report of each slot.
     pub slots: BTreeMap<SlotName, SlotReport>,
-    /// The last evidence on each rollout.
+    /// The evidence on each rollout that counts: the first failure, else the last.
     pub gates: BTreeMap<RolloutId, GateReport>,
     /// Files held.
     pub artifacts: BTreeSet<Blake3>,
@@ -46,7 +46,15 @@ impl Diary {
                     self.slots.remove(&slot);
                 }
                 Edit::PutGate(report) => {
-                    self.gates.insert(report.rollout, report);
+                    let counts = |held: &GateReport| {
+                        let again = (held.state, &held.reason, held.sha256)
+                            == (report.state, &report.reason, report.sha256)
+                            && report.soaked <= held.soaked;
+                        held.state.is_failure() || again
+                    };
+                    if !self.gates.get(&report.rollout).is_some_and(counts) {
+                        self.gates.insert(report.rollout, report);
+                    }
                 }
                 Edit::PutArtifact { blake3, .. } => {
                     self.artifacts.insert(blake3);

@@ -56,6 +56,14 @@ pub enum Broken {
         /// What it says.
         finding: Box<Finding>,
     },
+    /// A node may go on, and an earlier wave has not shown what its own waits for.
+    #[error("rollout {rollout:?} lets a node of wave {wave} go on without the evidence that opens it")]
+    OpenedEarly {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The wave that is open too early.
+        wave: usize,
+    },
     /// Equal views gave different plans.
     #[error("{0} different plans from one view")]
     Plans(usize),
@@ -88,6 +96,7 @@ impl World {
             let Some(view) = self.view(seat) else { continue };
             check_findings(seat, &view, &self.forgers)?;
             let plan = plan_of(&view, now);
+            crate::waves::check(&view, &plan)?;
             if !plans.contains(&plan) {
                 plans.push(plan);
             }

@@ -24,6 +24,7 @@ mod schedule;
 mod settle;
 mod storm;
 mod timeline;
+mod waves;
 mod weather;
 mod world;
 

@@ -1,14 +1,14 @@
 //! What nodes say: random statements that hang together as real ones do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sedge_fleet::{Edit, FleetView};
 use sedge_statement::{
-    Accelerator, Action, Blake3, ByteSize, Control, ControlAction, Deployment, Downgrade, GatePolicy, GateReport,
-    Generation, HardwareRequirements, Manifest, MemoryPool, ModelFacts, ModelFile, ModelFormat, ModelType, OnnxFacts,
-    Percent, Priority, Profile, Quantization, Release, ReleaseId, RolloutId, RuntimeFact, Selector, Sha256, SlotReport,
-    SlotState, Timestamp, Variant, WaveSize,
+    Accelerator, Action, Blake3, ByteSize, Canaries, Control, ControlAction, Deployment, Downgrade, GatePolicy,
+    GateReport, Generation, HardwareRequirements, Manifest, MemoryPool, ModelFacts, ModelFile, ModelFormat, ModelType,
+    NodeId, OnnxFacts, Percent, Priority, Profile, Quantization, Release, ReleaseId, RolloutId, RuntimeFact, Selector,
+    Sha256, SlotReport, SlotState, Timestamp, Variant, WaveSize,
 };
 
 use crate::Dice;
@@ -149,7 +149,7 @@ impl Pen {
             action: if self.dice.chance(800) { Action::Activate } else { Action::StageOnly },
             downgrade: if self.dice.chance(800) { Downgrade::Refuse } else { Downgrade::Allow },
             priority: Priority::default(),
-            waves: (0..self.dice.below(3)).map(|n| WaveSize::Count(1 << n)).collect(),
+            waves: self.waves(view),
             gate: GatePolicy {
                 quorum: quorum.expect("a percentage"),
                 max_failed: u32::try_from(self.dice.below(3)).unwrap_or(0),
@@ -160,6 +160,25 @@ impl Pen {
             start_by,
             created_at: now,
         }
+    }
+
+    /// Sizes of every kind; named nodes need not be those that the deployment names.
+    fn waves(&mut self, view: &FleetView) -> Vec<WaveSize> {
+        let members: Vec<NodeId> = view.members.keys().copied().collect();
+        let mut waves = Vec::new();
+        if !members.is_empty() && self.dice.chance(300) {
+            let named: BTreeSet<NodeId> = (0..=self.dice.below(2)).map(|_| *self.dice.pick(&members)).collect();
+            waves.extend(Canaries::try_from(named).ok().map(WaveSize::Named));
+        }
+        for n in 0..self.dice.below(3) {
+            waves.push(if self.dice.chance(500) {
+                WaveSize::Count(1 << n)
+            } else {
+                let share = u8::try_from(self.dice.number(1, 100)).unwrap_or(100);
+                WaveSize::Share(Percent::try_from(share).expect("a percentage"))
+            });
+        }
+        waves
     }
 
     fn slot(&mut self, now: Timestamp) -> SlotReport {

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sedge_fleet::{ControlState as Said, FleetView};
-use sedge_scheduler::{ControlState, Plan, PlanInput, Wish, plan};
+use sedge_fleet::{ControlState as Said, FleetView, SetBy};
+use sedge_scheduler::{ControlState, Plan, PlanInput, SteeredBy, Wish, plan};
 use sedge_statement::Timestamp;
 
 /// What a node would do with its view.
 pub fn plan_of(view: &FleetView, now: Timestamp) -> Plan {
     let wish = |published: &sedge_fleet::PublishedDeployment| {
-        let control = match published.control {
+        let by = |by: &SetBy| SteeredBy { node: by.author, reason: by.reason.clone(), at: by.at };
+        let control = match &published.control {
             Said::Running => ControlState::Running,
-            Said::Paused(_) => ControlState::Paused,
-            Said::Cancelled(_) => ControlState::Cancelled,
-            Said::Halted(_) => ControlState::Halted,
+            Said::Paused(set) => ControlState::Paused(by(set)),
+            Said::Cancelled(set) => ControlState::Cancelled(by(set)),
+            Said::Halted(set) => ControlState::Halted(by(set)),
         };
         Wish { deployment: published.deployment.clone(), control }
     };

@@ -80,8 +80,8 @@ impl Floor {
         }
     }
 
-    /// Moves the floor to an offer that is about to be activated.
-    pub(crate) fn move_to(&mut self, offer: &Offer) {
+    /// Moves the floor to an offer that is about to be activated, or that is known to have been.
+    pub fn move_to(&mut self, offer: &Offer) {
         self.deployment = self.deployment.max(offer.deployment_generation);
         let release = self.releases.entry(offer.model.clone()).or_default();
         *release = match offer.downgrade {

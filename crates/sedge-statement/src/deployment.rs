@@ -1,7 +1,6 @@
 //! The wish: this release, in this slot, on the nodes that this selector names, by this policy.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +8,7 @@ use uuid::Uuid;
 
 use crate::codec::{self, CodecError};
 use crate::id::digest_in;
-use crate::{Frontier, ReleaseId, RolloutId, Selector, SlotName, Timestamp};
+use crate::{Frontier, ReleaseId, RolloutId, Selector, SlotName, Timestamp, WaveSize};
 
 /// Orders statements of authorities: first by root epoch, then by count. A slot's floor is one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -99,29 +98,6 @@ impl From<Percent> for u8 {
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", self.0)
-    }
-}
-
-/// How many nodes a wave takes. Whoever is left after the last wave forms one more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WaveSize {
-    /// This many nodes, at least one.
-    Count(u32),
-}
-
-/// Why text is not a wave's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a number of nodes from 1")]
-pub struct WaveSizeError;
-
-impl FromStr for WaveSize {
-    type Err = WaveSizeError;
-    fn from_str(text: &str) -> Result<Self, WaveSizeError> {
-        match text.parse() {
-            Ok(n) if n > 0 => Ok(Self::Count(n)),
-            _ => Err(WaveSizeError),
-        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! time and key material are arguments.
 
 pub mod codec;
+pub mod peat;
 
 mod bytesize;
 mod cell;
@@ -20,23 +21,26 @@ mod genesis;
 mod id;
 mod key;
 mod manifest;
+mod memory;
 mod name;
 mod object;
 mod probe;
 mod profile;
+mod relay;
 mod report;
 mod selector;
 mod tensor;
+mod text;
 mod ticket;
 mod time;
+mod wave;
 
 pub use bytesize::ByteSize;
 pub use cell::{CellPath, CellPathError, CellPattern};
 pub use certificate::{Certificate, Frontier, Role};
 pub use control::{Control, ControlAction};
 pub use deployment::{
-    Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError, WaveSize,
-    WaveSizeError,
+    Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError,
 };
 pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
 pub use genesis::{Genesis, GenesisError};
@@ -46,15 +50,19 @@ pub use manifest::{
     GgufFacts, HardwareRequirements, KvShape, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType,
     OnnxFacts, Quantization, Release, UnknownWord, Variant,
 };
+pub use memory::{Loader, MemoryNeed};
 pub use name::{
     Architecture, FileName, HardwareClass, LabelKey, LabelValue, MeshName, ModelId, ModelRef, NameError, NodeName,
     SlotName, VariantName, Version,
 };
 pub use object::{Object, ObjectBody, ObjectError, ObjectKind};
-pub use probe::{Mismatch, Probe, ProbeError, Tolerance};
+pub use probe::{Asked, Mismatch, Probe, ProbeError, TensorTrial, TextTrial, Tolerance};
 pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
+pub use relay::{RelayAddress, RelayAddressError};
 pub use report::{GateReport, SlotReport, SlotState};
-pub use selector::{Selector, SelectorError, Term};
+pub use selector::{NodeNames, Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};
+pub use text::{Message, Prompt, Sampling, Speaker, TextRequest, TextRequestError};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 pub use time::Timestamp;
+pub use wave::{Canaries, CanariesError, WaveOrderError, WaveSize, WaveSizeError};

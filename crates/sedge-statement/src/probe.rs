@@ -3,6 +3,8 @@
 //! A release's probes are one JSON file of its closed set:
 //! `[{"name","inputs":[TENSOR…],"outputs":[TENSOR…],"tolerance":{"absolute_micros","relative_ppm"}}…]`, tensors in the Open
 //! Inference Protocol's form. `outputs` may be absent: then every output must be finite and of the declared shape.
+//! A language model's probe is `{"name","prompt","max_tokens","text_prefix"}` instead: the prompt is continued with the
+//! likeliest tokens, and the text must begin with `text_prefix`; where that is empty, any text will do, but none will not.
 
 use serde_json::{Value, json};
 
@@ -30,12 +32,39 @@ impl Default for Tolerance {
 pub struct Probe {
     /// Its name, for reports.
     pub name: String,
+    /// What it asks.
+    pub asked: Asked,
+}
+
+/// What a probe asks, by the kind of model it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Tensors for tensors.
+    Tensors(TensorTrial),
+    /// A text's continuation.
+    Text(TextTrial),
+}
+
+/// Inputs with the outputs to expect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorTrial {
     /// What to give.
     pub inputs: Vec<Tensor>,
     /// What to expect; empty where only finite outputs of the declared shape are.
     pub outputs: Vec<Tensor>,
     /// How exactly.
     pub tolerance: Tolerance,
+}
+
+/// A text with how its likeliest continuation begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextTrial {
+    /// What to continue.
+    pub prompt: String,
+    /// The most tokens to add.
+    pub max_tokens: u32,
+    /// How the continuation begins; empty for any.
+    pub text_prefix: String,
 }
 
 /// Why a file is not a file of probes.
@@ -60,6 +89,15 @@ pub enum ProbeError {
         at: usize,
         /// What is wrong.
         source: TensorError,
+    },
+    /// A trial by text is out of bounds: a prompt of 1 byte to [`TextTrial::MAX_BYTES`], as long a prefix, and 1 to
+    /// [`TextTrial::MAX_TOKENS`] tokens.
+    #[error("probe {at}: {field:?} is empty or above what a probe may ask")]
+    Bounds {
+        /// Which probe, from zero.
+        at: usize,
+        /// The field.
+        field: &'static str,
     },
     /// There must be at least one, and at most [`Probe::MAX_PROBES`].
     #[error("{0} probes, where 1 to {max} may be", max = Probe::MAX_PROBES)]
@@ -105,6 +143,52 @@ pub enum Mismatch {
         /// The element, row-major.
         at: usize,
     },
+    /// The text begins otherwise.
+    #[error("the text begins {found:?}, expected {wanted:?}")]
+    Text {
+        /// What came, cut to what an expected text may have.
+        found: String,
+        /// What was expected.
+        wanted: String,
+    },
+    /// The model ended before it said anything.
+    #[error("the text is empty")]
+    NoText,
+    /// A probe for text was put to a model of tensors, or the other way round.
+    #[error("the probe expects {0}")]
+    OtherKind(&'static str),
+}
+
+impl TextTrial {
+    /// The longest prompt and prefix, bytes: what a mismatch quotes still fits a report's reason.
+    pub const MAX_BYTES: usize = 4 << 10;
+    /// The most tokens: enough to tell models apart, few enough for a slow machine.
+    pub const MAX_TOKENS: u32 = 256;
+    /// How much of a text a mismatch quotes, bytes.
+    const QUOTED: usize = 80;
+
+    /// Judges how a model continued the prompt.
+    ///
+    /// # Errors
+    /// [`Mismatch::Text`] and [`Mismatch::NoText`].
+    pub fn judge(&self, text: &str) -> Result<(), Mismatch> {
+        if text.is_empty() {
+            return Err(Mismatch::NoText);
+        }
+        if text.starts_with(&self.text_prefix) {
+            return Ok(());
+        }
+        Err(Mismatch::Text { found: quote(text), wanted: quote(&self.text_prefix) })
+    }
+}
+
+/// The beginning of a text, cut between two characters.
+fn quote(text: &str) -> String {
+    if text.len() <= TextTrial::QUOTED {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(TextTrial::QUOTED);
+    format!("{}…", &text[..end])
 }
 
 impl Probe {
@@ -135,6 +219,65 @@ impl Probe {
         Value::Array(items).to_string().into_bytes()
     }
 
+    /// Tensors for tensors, with the default tolerance.
+    pub fn of_tensors(name: impl Into<String>, inputs: Vec<Tensor>, outputs: Vec<Tensor>) -> Self {
+        let trial = TensorTrial { inputs, outputs, tolerance: Tolerance::default() };
+        Self { name: name.into(), asked: Asked::Tensors(trial) }
+    }
+
+    /// Judges what a model of tensors answered to the inputs.
+    ///
+    /// # Errors
+    /// The first [`Mismatch`], in the order of the expected outputs.
+    pub fn judge(&self, answers: &[Tensor]) -> Result<(), Mismatch> {
+        match &self.asked {
+            Asked::Tensors(trial) => trial.judge(answers),
+            Asked::Text(_) => Err(Mismatch::OtherKind("text")),
+        }
+    }
+
+    fn from_json(at: usize, json: &Value) -> Result<Self, ProbeError> {
+        let name = json.get("name").and_then(Value::as_str).unwrap_or("probe").to_owned();
+        let asked = if json.get("prompt").is_some() {
+            Asked::Text(TextTrial::from_json(at, json)?)
+        } else {
+            Asked::Tensors(TensorTrial::from_json(at, json)?)
+        };
+        Ok(Self { name, asked })
+    }
+
+    fn to_json(&self) -> Value {
+        match &self.asked {
+            Asked::Tensors(trial) => trial.to_json(&self.name),
+            Asked::Text(trial) => json!({
+                "name": self.name,
+                "prompt": trial.prompt,
+                "max_tokens": trial.max_tokens,
+                "text_prefix": trial.text_prefix,
+            }),
+        }
+    }
+}
+
+impl TextTrial {
+    fn from_json(at: usize, json: &Value) -> Result<Self, ProbeError> {
+        let text = |field: &'static str| {
+            let text = json.get(field).and_then(Value::as_str).ok_or(ProbeError::Field { at, field })?;
+            if text.len() > Self::MAX_BYTES { Err(ProbeError::Bounds { at, field }) } else { Ok(text.to_owned()) }
+        };
+        let field = "max_tokens";
+        let max_tokens = json.get(field).and_then(Value::as_u64).ok_or(ProbeError::Field { at, field })?;
+        let max_tokens = u32::try_from(max_tokens).ok().filter(|n| (1..=Self::MAX_TOKENS).contains(n));
+        let trial = Self {
+            prompt: text("prompt")?,
+            max_tokens: max_tokens.ok_or(ProbeError::Bounds { at, field })?,
+            text_prefix: text("text_prefix")?,
+        };
+        if trial.prompt.is_empty() { Err(ProbeError::Bounds { at, field: "prompt" }) } else { Ok(trial) }
+    }
+}
+
+impl TensorTrial {
     fn from_json(at: usize, json: &Value) -> Result<Self, ProbeError> {
         let tensors = |field: &'static str| -> Result<Option<Vec<Tensor>>, ProbeError> {
             let Some(value) = json.get(field) else { return Ok(None) };
@@ -153,18 +296,17 @@ impl Probe {
             }
         };
         Ok(Self {
-            name: json.get("name").and_then(Value::as_str).unwrap_or("probe").to_owned(),
             inputs: tensors("inputs")?.ok_or(ProbeError::Field { at, field: "inputs" })?,
             outputs: tensors("outputs")?.unwrap_or_default(),
             tolerance,
         })
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self, name: &str) -> Value {
         let tensors = |list: &[Tensor]| list.iter().map(Tensor::to_json).collect::<Vec<_>>();
         let tolerance =
             json!({"absolute_micros": self.tolerance.absolute_micros, "relative_ppm": self.tolerance.relative_ppm});
-        let mut json = json!({"name": self.name, "inputs": tensors(&self.inputs), "tolerance": tolerance});
+        let mut json = json!({"name": name, "inputs": tensors(&self.inputs), "tolerance": tolerance});
         if !self.outputs.is_empty() {
             json["outputs"] = Value::from(tensors(&self.outputs));
         }

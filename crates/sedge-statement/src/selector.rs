@@ -1,5 +1,6 @@
 //! Which nodes a deployment means: a conjunction over facts that an enroller signed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -26,6 +27,59 @@ pub enum Term {
     Arch(Architecture),
     /// `class=jetson-orin`
     Class(HardwareClass),
+    /// `node=robot-1|robot-2`
+    Nodes(NodeNames),
+}
+
+/// Several nodes' names: two at least, as one alone is a [`Term::Node`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Vec<NodeName>", into = "Vec<NodeName>")]
+pub struct NodeNames(BTreeSet<NodeName>);
+
+impl NodeNames {
+    /// The most names: a deployment fits one change of a document.
+    pub const MAX: usize = 256;
+
+    /// The term that means these nodes; none for no name.
+    ///
+    /// # Panics
+    /// Above [`Self::MAX`] names.
+    pub fn term(names: BTreeSet<NodeName>) -> Option<Term> {
+        assert!(names.len() <= Self::MAX, "the caller has bounded the names");
+        match names.len() {
+            0 | 1 => names.into_iter().next().map(Term::Node),
+            _ => Some(Term::Nodes(Self(names))),
+        }
+    }
+}
+
+impl TryFrom<Vec<NodeName>> for NodeNames {
+    type Error = SelectorError;
+    fn try_from(names: Vec<NodeName>) -> Result<Self, SelectorError> {
+        // One set has one encoding.
+        let ascending = names.windows(2).all(|pair| pair[0] < pair[1]);
+        match names.len() {
+            2..=Self::MAX if ascending => Ok(Self(names.into_iter().collect())),
+            2..=Self::MAX => Err(SelectorError::Unordered),
+            0 | 1 => Err(SelectorError::Empty),
+            _ => Err(SelectorError::TooManyNodes),
+        }
+    }
+}
+
+impl From<NodeNames> for Vec<NodeName> {
+    fn from(names: NodeNames) -> Self {
+        names.0.into_iter().collect()
+    }
+}
+
+impl fmt::Display for NodeNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, name) in self.0.iter().enumerate() {
+            write!(f, "{}{name}", if i == 0 { "" } else { "|" })?;
+        }
+        Ok(())
+    }
 }
 
 impl Term {
@@ -36,6 +90,7 @@ impl Term {
             Self::Node(name) => c.name == *name,
             Self::Arch(arch) => c.architecture == *arch,
             Self::Class(class) => c.class == *class,
+            Self::Nodes(names) => names.0.contains(&c.name),
         }
     }
 }
@@ -48,6 +103,7 @@ impl fmt::Display for Term {
             Self::Node(name) => write!(f, "node={name}"),
             Self::Arch(arch) => write!(f, "arch={arch}"),
             Self::Class(class) => write!(f, "class={class}"),
+            Self::Nodes(names) => write!(f, "node={names}"),
         }
     }
 }
@@ -67,6 +123,12 @@ pub enum SelectorError {
     /// Split the deployment.
     #[error("has more than {MAX_TERMS} terms")]
     TooLong,
+    /// Name a cell or a label instead, or split the deployment.
+    #[error("names more than {} nodes in one term", NodeNames::MAX)]
+    TooManyNodes,
+    /// Only a broken or hostile writer makes these: names of one term are sorted, each once.
+    #[error("names nodes twice or out of order")]
+    Unordered,
     /// A term has the form `key=value`.
     #[error("term {0:?} is not key=value")]
     NoValue(String),
@@ -161,7 +223,14 @@ fn parse_term(term: &str) -> Result<Term, SelectorError> {
             let pattern = value.parse().map_err(|source| SelectorError::Cell { term: term.to_owned(), source })?;
             Ok(Term::Cell(pattern))
         }
-        "node" => value.parse().map(Term::Node).map_err(name),
+        "node" => {
+            let names = value.split('|').map(str::parse).collect::<Result<BTreeSet<NodeName>, _>>().map_err(name)?;
+            if names.len() > NodeNames::MAX {
+                Err(SelectorError::TooManyNodes)
+            } else {
+                Ok(NodeNames::term(names).expect("a split gives at least one"))
+            }
+        }
         "arch" => value.parse().map(Term::Arch).map_err(name),
         "class" => value.parse().map(Term::Class).map_err(name),
         _ => match key.strip_prefix("label.") {

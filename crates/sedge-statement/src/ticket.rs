@@ -1,7 +1,9 @@
 //! Tickets: an invitation that its issuer redeems once.
 //!
-//! Layout of the text: `sedge` then lower-case base32 without padding of `version 1 (1 byte) ‖ postcard(Ticket) ‖ the first 4 bytes of
-//! BLAKE3 of what stands before`. The check bytes catch a mistyped character; they prove nothing.
+//! Layout of the text: `sedge` then lower-case base32 without padding of `version (1 byte) ‖ body ‖ the first 4 bytes of
+//! BLAKE3 of what stands before`. The body of version 1 is `postcard(mesh, name, issuer, addresses, secret, expires)`; version 2
+//! is the same followed by the relays, and written only where there are any. The check bytes catch a mistyped character;
+//! they prove nothing.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,10 +12,13 @@ use std::str::FromStr;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
-use crate::{MeshId, MeshName, NodeId, Timestamp, codec};
+use crate::{MeshId, MeshName, NodeId, RelayAddress, Timestamp, codec};
 
 const PREFIX: &str = "sedge";
-const VERSION: u8 = 1;
+/// Without relays.
+const DIRECT: u8 = 1;
+/// With relays.
+const RELAYED: u8 = 2;
 const MAX_TEXT: usize = 2048;
 
 /// The one-time secret of a ticket. Its issuer keeps only a digest of it.
@@ -40,7 +45,7 @@ impl fmt::Debug for TicketSecret {
 }
 
 /// An invitation into a mesh. Roles, cell and labels stay with the issuer, so a ticket cannot be edited into more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     /// The mesh.
     pub mesh: MeshId,
@@ -54,6 +59,37 @@ pub struct Ticket {
     pub secret: TicketSecret,
     /// Not redeemed from then on.
     pub expires: Timestamp,
+    /// Relays through which that node is reached from elsewhere.
+    pub relays: Vec<RelayAddress>,
+}
+
+/// What every version begins with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Body {
+    mesh: MeshId,
+    mesh_name: MeshName,
+    issuer: NodeId,
+    addresses: Vec<SocketAddr>,
+    secret: TicketSecret,
+    expires: Timestamp,
+}
+
+impl Body {
+    fn of(ticket: &Ticket) -> Self {
+        Self {
+            mesh: ticket.mesh,
+            mesh_name: ticket.mesh_name.clone(),
+            issuer: ticket.issuer,
+            addresses: ticket.addresses.clone(),
+            secret: ticket.secret.clone(),
+            expires: ticket.expires,
+        }
+    }
+
+    fn with(self, relays: Vec<RelayAddress>) -> Ticket {
+        let Self { mesh, mesh_name, issuer, addresses, secret, expires } = self;
+        Ticket { mesh, mesh_name, issuer, addresses, secret, expires, relays }
+    }
 }
 
 /// Why text is not a ticket.
@@ -73,8 +109,10 @@ pub enum TicketError {
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = vec![VERSION];
-        bytes.extend(codec::encode(self));
+        let mut bytes = match self.relays.as_slice() {
+            [] => [vec![DIRECT], codec::encode(&Body::of(self))].concat(),
+            relays => [vec![RELAYED], codec::encode(&(Body::of(self), relays))].concat(),
+        };
         let check = blake3::hash(&bytes);
         bytes.extend(&check.as_bytes()[..4]);
         write!(f, "{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
@@ -92,7 +130,14 @@ impl FromStr for Ticket {
             return Err(TicketError::Damaged);
         }
         match rest.split_first() {
-            Some((&VERSION, ticket)) => codec::decode(ticket, MAX_TEXT).map_err(|_| TicketError::Damaged),
+            Some((&DIRECT, body)) => {
+                let body: Body = codec::decode(body, MAX_TEXT).map_err(|_| TicketError::Damaged)?;
+                Ok(body.with(Vec::new()))
+            }
+            Some((&RELAYED, body)) => match codec::decode::<(Body, Vec<RelayAddress>)>(body, MAX_TEXT) {
+                Ok((body, relays)) if !relays.is_empty() => Ok(body.with(relays)),
+                _ => Err(TicketError::Damaged),
+            },
             Some((&version, _)) => Err(TicketError::Newer(version)),
             None => Err(TicketError::NotATicket),
         }

@@ -91,6 +91,34 @@ fn release() -> Release {
     }
 }
 
+/// The same release with a language model in the place of the classifier.
+fn language_model() -> Release {
+    let facts = GgufFacts {
+        version: 3,
+        architecture: "gemma3".into(),
+        name: "small".into(),
+        parameters: 1_000_000,
+        weight_bytes: ByteSize(1_062_500),
+        types: BTreeMap::from([("F32".into(), ByteSize(500)), ("Q8_0".into(), ByteSize(1_062_000))]),
+        layers: 6,
+        embedding: 64,
+        heads: 4,
+        kv_heads: 1,
+        context: 32768,
+        vocabulary: 262_144,
+        tokenizer: "llama".into(),
+        kv: KvShape { per_token: 32, windowed_per_token: 160, window: 512 },
+    };
+    let mut release = release();
+    let variant = &mut release.manifest.variants[0];
+    variant.name = "gguf-q1_0".parse().unwrap();
+    variant.format = ModelFormat::Gguf;
+    variant.quantization = Quantization::Q1_0;
+    variant.facts = ModelFacts::Gguf(facts);
+    release.manifest.model_type = ModelType::Llm;
+    release
+}
+
 fn deployment() -> Deployment {
     Deployment {
         command: uuid::Uuid::from_u128(7),
@@ -109,6 +137,18 @@ fn deployment() -> Deployment {
         start_by: Some(Timestamp::from_millis(1_790_000_800_000)),
         created_at: Timestamp::from_millis(1_790_000_002_000),
     }
+}
+
+fn deployment_to_nodes() -> Deployment {
+    Deployment { selector: "node=robot-2|robot-1,arch=x86_64".parse().unwrap(), ..deployment() }
+}
+
+/// The same, with a wave of each kind.
+fn deployment_in_waves() -> Deployment {
+    let named = Canaries::try_from(BTreeSet::from([key(2).node_id(), key(3).node_id()])).unwrap();
+    let share = Percent::try_from(25).unwrap();
+    let waves = vec![WaveSize::Named(named), WaveSize::Count(2), WaveSize::Share(share), WaveSize::Share(Percent::ALL)];
+    Deployment { waves, ..deployment() }
 }
 
 fn head() -> SignedHead {
@@ -161,7 +201,12 @@ fn ticket() -> Ticket {
         addresses: vec!["127.0.0.1:4711".parse().unwrap(), "[::1]:4711".parse().unwrap()],
         secret: TicketSecret::from_bytes([4; 16]),
         expires: Timestamp::from_millis(1_790_003_600_000),
+        relays: Vec::new(),
     }
+}
+
+fn ticket_by_relay() -> Ticket {
+    Ticket { relays: vec!["http://10.0.0.1:3340".parse().unwrap()], ..ticket() }
 }
 
 fn book() -> String {
@@ -176,12 +221,18 @@ fn book() -> String {
     line("certificate-id", object.id().to_string());
     line("release", hex(release().to_bytes()));
     line("release-id", release().id().to_string());
+    line("release-of-gguf", hex(language_model().to_bytes()));
     line("deployment", hex(deployment().to_bytes()));
     line("deployment-id", deployment().id().to_string());
+    line("deployment-to-nodes", hex(deployment_to_nodes().to_bytes()));
+    line("deployment-to-nodes-id", deployment_to_nodes().id().to_string());
+    line("deployment-in-waves", hex(deployment_in_waves().to_bytes()));
+    line("deployment-in-waves-id", deployment_in_waves().id().to_string());
     line("control", hex(control().to_bytes()));
     line("signed-head", hex(codec::encode(&head())));
     line("profile", hex(codec::encode(&profile())));
     line("ticket", ticket().to_string());
+    line("ticket-by-relay", ticket_by_relay().to_string());
     line("sha256-of-abc", Sha256::of(b"abc").to_string());
     line("blake3-of-abc", Blake3::of(b"abc").to_string());
     book
@@ -203,15 +254,19 @@ fn what_was_encoded_reads_back_equal() {
     let object = Object::sign(&key(1), mesh, &certificate());
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Certificate>().unwrap(), certificate());
     assert_eq!(Release::from_bytes(&release().to_bytes()).unwrap(), release());
-    assert_eq!(Deployment::from_bytes(&deployment().to_bytes()).unwrap(), deployment());
+    assert_eq!(Release::from_bytes(&language_model().to_bytes()).unwrap(), language_model());
     assert_eq!(Control::from_bytes(&control().to_bytes()).unwrap(), control());
     assert_eq!(ticket().to_string().parse::<Ticket>().unwrap(), ticket());
+    assert_eq!(ticket_by_relay().to_string().parse::<Ticket>().unwrap(), ticket_by_relay());
     let bytes = codec::encode(&head());
     let read: SignedHead = codec::decode(&bytes, 1024).unwrap();
     read.verify(MeshId::from_bytes([8; 32])).unwrap();
     // The same types through JSON, as the control socket carries them.
-    let json = serde_json::to_string(&deployment()).unwrap();
-    assert_eq!(serde_json::from_str::<Deployment>(&json).unwrap(), deployment());
+    for deployment in [deployment(), deployment_to_nodes(), deployment_in_waves()] {
+        assert_eq!(Deployment::from_bytes(&deployment.to_bytes()).unwrap(), deployment);
+        let json = serde_json::to_string(&deployment).unwrap();
+        assert_eq!(serde_json::from_str::<Deployment>(&json).unwrap(), deployment);
+    }
     let json = serde_json::to_string(&release()).unwrap();
     assert_eq!(serde_json::from_str::<Release>(&json).unwrap(), release());
 }

@@ -94,6 +94,7 @@ fn a_ticket_with_a_changed_character_is_damaged_not_redeemed() {
         addresses: vec![],
         secret: TicketSecret::from_bytes([4; 16]),
         expires: Timestamp::from_millis(1),
+        relays: Vec::new(),
     };
     let text = ticket.to_string();
     for at in 5..text.len() {
@@ -120,14 +121,70 @@ fn a_tensor_whose_data_does_not_fit_its_shape_is_refused_by_name() {
 #[test]
 fn a_probe_with_a_nan_in_the_answer_never_passes() {
     let tensor = |x: f32| Tensor::from_f32("y", vec![1], &[x]).unwrap();
-    let mut probe =
-        Probe { name: "p".into(), inputs: vec![], outputs: vec![tensor(1.0)], tolerance: Tolerance::default() };
+    let probe = Probe::of_tensors("p", vec![], vec![tensor(1.0)]);
     assert_eq!(probe.judge(&[tensor(1.001)]), Ok(()));
     assert!(matches!(probe.judge(&[tensor(1.1)]), Err(Mismatch::Value { .. })));
     assert!(matches!(probe.judge(&[tensor(f32::NAN)]), Err(Mismatch::NotFinite { .. })));
     assert_eq!(probe.judge(&[]), Err(Mismatch::Missing("y".into())));
-    probe.outputs.clear();
+    let probe = Probe::of_tensors("p", vec![], vec![]);
     assert!(matches!(probe.judge(&[tensor(f32::INFINITY)]), Err(Mismatch::NotFinite { .. })));
+}
+
+#[test]
+fn a_text_probe_is_read_as_written_and_names_what_came() {
+    let file = r#"[{"name":"once","prompt":"Once upon","max_tokens":8,"text_prefix":" a time"}]"#;
+    let probes = Probe::read_all(file.as_bytes()).unwrap();
+    assert_eq!(Probe::read_all(&Probe::write_all(&probes)).unwrap(), probes);
+    let Asked::Text(trial) = &probes[0].asked else { panic!("not a trial by text") };
+    assert_eq!(trial.judge(" a time there was"), Ok(()));
+    let error = trial.judge(" the sea").unwrap_err();
+    assert_eq!(error.to_string(), r#"the text begins " the sea", expected " a time""#);
+    assert_eq!(trial.judge(""), Err(Mismatch::NoText));
+    assert_eq!(probes[0].judge(&[]), Err(Mismatch::OtherKind("text")));
+    let any = TextTrial { text_prefix: String::new(), ..trial.clone() };
+    assert_eq!((any.judge("x"), any.judge("")), (Ok(()), Err(Mismatch::NoText)));
+    let long = trial.judge(&"ö".repeat(500)).unwrap_err().to_string();
+    assert!(long.len() < 300, "{long}");
+}
+
+#[test]
+fn a_text_probe_out_of_bounds_is_refused() {
+    let read = |prompt: &str, tokens: u64| {
+        let json = serde_json::json!({"prompt": prompt, "max_tokens": tokens, "text_prefix": ""});
+        Probe::read_all(json.to_string().as_bytes())
+    };
+    assert!(read("x", 1).is_ok());
+    for (prompt, tokens, field) in [("", 1, "prompt"), ("x", 0, "max_tokens"), ("x", 1 << 40, "max_tokens")] {
+        assert_eq!(read(prompt, tokens), Err(ProbeError::Bounds { at: 0, field }));
+    }
+    let long = "x".repeat(TextTrial::MAX_BYTES + 1);
+    assert_eq!(read(&long, 1), Err(ProbeError::Bounds { at: 0, field: "prompt" }));
+    let untold = Probe::read_all(br#"{"prompt":"x","max_tokens":1}"#);
+    assert_eq!(untold, Err(ProbeError::Field { at: 0, field: "text_prefix" }));
+}
+
+#[test]
+fn a_text_request_out_of_bounds_is_refused() {
+    let good = TextRequest::continue_text("x", 4);
+    assert_eq!(good.check(), Ok(()));
+    let with = |change: fn(&mut TextRequest)| {
+        let mut request = good.clone();
+        change(&mut request);
+        request.check().unwrap_err()
+    };
+    assert_eq!(with(|r| r.prompt = Prompt::Messages(vec![])), TextRequestError::Empty);
+    let many = |r: &mut TextRequest| {
+        let said = Message { role: Speaker::User, content: "x".to_owned() };
+        r.prompt = Prompt::Messages(vec![said; TextRequest::MAX_MESSAGES + 1]);
+    };
+    assert_eq!(with(many), TextRequestError::TooMany(TextRequest::MAX_MESSAGES + 1));
+    assert_eq!(with(|r| r.max_tokens = 0), TextRequestError::NoTokens);
+    assert_eq!(with(|r| r.sampling.temperature = f64::NAN), TextRequestError::Temperature);
+    assert_eq!(with(|r| r.sampling.temperature = -0.5), TextRequestError::Temperature);
+    assert_eq!(with(|r| r.sampling.top_p = 0.0), TextRequestError::TopP);
+    assert_eq!(with(|r| r.sampling.repeat_penalty = f32::INFINITY), TextRequestError::RepeatPenalty);
+    assert_eq!(with(|r| r.stop = vec![String::new()]), TextRequestError::Stop);
+    assert_eq!(with(|r| r.stop = vec!["x".into(); 9]), TextRequestError::Stop);
 }
 
 proptest! {
@@ -149,5 +206,37 @@ proptest! {
         let text = format!("cell={cell},label.{label}={value}");
         let selector: Selector = text.parse().unwrap();
         prop_assert_eq!(selector.to_string(), text);
+    }
+}
+
+#[test]
+fn nodes_named_for_a_wave_are_some_not_too_many_and_each_once() {
+    let named = |seeds: std::ops::Range<u8>| {
+        let nodes: BTreeSet<NodeId> = seeds.map(|n| NodeId::from_bytes([n; 32])).collect();
+        Canaries::try_from(nodes)
+    };
+    assert_eq!(named(0..0), Err(CanariesError::Nobody));
+    assert_eq!(named(0..65), Err(CanariesError::TooMany(65)));
+    let good = codec::encode(&WaveSize::Named(named(0..2).unwrap()));
+    assert!(codec::decode::<WaveSize>(&good, 1024).is_ok());
+    let twice = [&good[..2], &[0; 32], &[0; 32]].concat();
+    assert_eq!(codec::decode::<WaveSize>(&twice, 1024), Err(CodecError::NotCanonical));
+    let nobody = [&good[..1], &[0][..]].concat();
+    assert_eq!(codec::decode::<WaveSize>(&nobody, 1024), Err(CodecError::Malformed));
+    let endless = [&good[..1], &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
+    assert_eq!(codec::decode::<WaveSize>(&endless, 1024), Err(CodecError::Malformed));
+}
+
+#[test]
+fn sizes_of_waves_are_counts_or_shares_that_grow() {
+    let share = |n: u8| WaveSize::Share(Percent::try_from(n).unwrap());
+    assert_eq!("3".parse(), Ok(WaveSize::Count(3)));
+    assert_eq!("25%".parse(), Ok(share(25)));
+    for wrong in ["", "0", "0%", "101%", "-1", "25 %", "%", "1.5%", "256%"] {
+        assert_eq!(wrong.parse::<WaveSize>(), Err(WaveSizeError), "{wrong:?}");
+    }
+    assert!(WaveSize::check(&[WaveSize::Count(1), share(25), WaveSize::Count(9), share(100)]).is_ok());
+    for falling in [[share(50), share(25)], [share(50), share(50)]] {
+        assert!(WaveSize::check(&falling).is_err());
     }
 }

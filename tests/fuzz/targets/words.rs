@@ -30,6 +30,7 @@ fuzz_target!(|text: &str| {
     round_trip::<Selector>(text);
     round_trip::<SlotName>(text);
     round_trip::<Ticket>(text);
+    round_trip::<sedge_statement::RelayAddress>(text);
     round_trip::<Version>(text);
     let _ = text.parse::<WaveSize>();
     if let Ok(manifest) = serde_json::from_str::<Manifest>(text) {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use sedge_blobs::AddError;
 use sedge_fleet::{Edit, FleetView};
+use sedge_statement::peat::PeatManifest;
 use sedge_statement::{
-    ByteSize, DocKind, FileName, HardwareRequirements, Manifest, ModelFile, ModelId, Probe, Release, ReleaseId, Role,
-    Sha256, Variant, Version,
+    ByteSize, DocKind, FileName, HardwareRequirements, Loader, Manifest, ModelFacts, ModelFile, ModelFormat, ModelId,
+    Probe, Release, ReleaseId, Role, Sha256, Variant, Version,
 };
 use serde_json::Value;
 
@@ -16,6 +18,16 @@ use crate::api::{ApiError, Model, ModelAdd, Verification, VerifiedFile};
 use crate::core::{Core, now};
 use crate::inspect::{Inspection, inspect};
 use crate::queries::find_release;
+
+/// The one file that may stand beside a GGUF model.
+const TOKENIZER: &str = "tokenizer.json";
+
+/// A release that is on disk, whatever else fails.
+struct Written {
+    release: ReleaseId,
+    /// Whether this node's view shows it.
+    shows: Result<(), ApiError>,
+}
 
 impl Core {
     /// Reads a model's header, takes its bytes into the store and publishes the release.
@@ -27,7 +39,13 @@ impl Core {
         let path = request.file.clone();
         let inspection =
             tokio::task::spawn_blocking(move || inspect(&path)).await.expect("inspecting does not panic")?;
-        let name = file_name(&request)?;
+        let mut names = file_names(&request, inspection.format)?;
+        let draft = self.draft_of_file(&request, &inspection, &names[0])?;
+        let mut request = request;
+        if let Some(facts) = draft.as_ref().map(PeatManifest::facts) {
+            names[0] = facts.file_name.clone();
+            (request.id, request.version) = (Some(facts.id.clone()), Some(facts.version.clone()));
+        }
         let id = request.id.clone().or_else(|| inspection.id.clone()).ok_or_else(|| unnamed("id", "--id digits"))?;
         let version = request
             .version
@@ -36,13 +54,36 @@ impl Core {
             .ok_or_else(|| unnamed("version", "--version 1.0.0"))?;
 
         self.refuse_other(&self.view(), &id, &version, inspection.sha256)?;
-        let held = self.blobs.has(&inspection.blake3);
-        let file = self.blobs.add_file(&request.file, &name).await.map_err(add_error)?;
-        let added = self.release_of(request, inspection, (id, version), file.clone(), probes).await;
-        if added.is_err() && !held {
-            self.remove_unnamed(&file).await;
+        let held = self.blobs.held();
+        let mut taken = Vec::new();
+        let added = match self.take_in(&request, names, &mut taken).await {
+            Ok(()) => self.release_of(request, inspection, (id, version), &mut taken, probes, draft.as_ref()).await,
+            Err(error) => Err(error),
+        };
+        if added.is_err() {
+            for file in taken.iter().filter(|file| !held.contains(file)) {
+                self.remove_unnamed(file).await;
+            }
         }
-        added
+        let written = added?;
+        if let Some(draft) = &draft {
+            self.draft_is_released(draft);
+        }
+        written.shows?;
+        Ok(self.describe(&self.view(), written.release))
+    }
+
+    /// Takes the files' bytes into the store. Whatever fails, `taken` holds those that were taken.
+    async fn take_in(
+        &self,
+        request: &ModelAdd,
+        names: Vec<FileName>,
+        taken: &mut Vec<ModelFile>,
+    ) -> Result<(), ApiError> {
+        for (path, name) in std::iter::once(&request.file).chain(&request.beside).zip(names) {
+            taken.push(self.blobs.add_file(path, &name).await.map_err(add_error)?);
+        }
+        Ok(())
     }
 
     /// Nothing half-made stays; but another request may have published the same bytes meanwhile, and those stay.
@@ -58,22 +99,29 @@ impl Core {
         }
     }
 
+    /// Publishes what was taken, and the probes, which are taken too.
     async fn release_of(
         &self,
         request: ModelAdd,
         inspection: Inspection,
         (id, version): (ModelId, Version),
-        file: ModelFile,
+        taken: &mut Vec<ModelFile>,
         probes: Option<Vec<u8>>,
-    ) -> Result<Model, ApiError> {
-        if file.sha256 != inspection.sha256 {
+        draft: Option<&PeatManifest>,
+    ) -> Result<Written, ApiError> {
+        let files = taken.clone();
+        if files.first().is_none_or(|file| file.sha256 != inspection.sha256) {
             return Err(ApiError::failed(
                 format!("{} changed while it was read", request.file.display()),
                 "Add it again once nothing writes to it.",
             ));
         }
         let probes = match probes {
-            Some(bytes) => Some(self.add_probes(&format!("{id}-{version}.probes.json"), &bytes).await?),
+            Some(bytes) => {
+                let file = self.add_probes(&format!("{id}-{version}.probes.json"), &bytes).await?;
+                taken.push(file.clone());
+                Some(file)
+            }
             None => None,
         };
         let manifest = Manifest {
@@ -82,11 +130,15 @@ impl Core {
             model_type: request.model_type,
             license: request.license,
             source: request.source,
-            variants: vec![variant(&inspection, file, request.variant)?],
+            variants: vec![variant(&inspection, files, request.variant)?],
             probes,
             metadata: BTreeMap::from_iter(inspection.metadata.into_iter().chain(request.metadata)),
         };
-        self.publish(manifest).await
+        self.publish(match draft {
+            Some(draft) => draft.complete(manifest),
+            None => manifest,
+        })
+        .await
     }
 
     /// Refuses another model under a name that is taken, before its bytes are copied.
@@ -103,15 +155,22 @@ impl Core {
         ))
     }
 
-    async fn publish(&self, manifest: Manifest) -> Result<Model, ApiError> {
+    /// Writes a release, once. Its bytes are held from then on: nothing that a release names is removed.
+    async fn publish(&self, manifest: Manifest) -> Result<Written, ApiError> {
         // Held only for this: a halt must not wait until gigabytes are copied.
         let _turn = self.authoring.lock().await;
+        if let Some(file) = manifest.files().find(|file| !self.blobs.has(&file.blake3)) {
+            return Err(ApiError::failed(
+                format!("{} was removed meanwhile, by a request that had it too and failed", file.name),
+                "Add the model again.",
+            ));
+        }
         manifest.check().map_err(|error| ApiError::usage(error, "Correct the manifest's fields and add it again."))?;
         let view = self.view();
         let of_model = || view.releases.iter().filter(|(_, r)| r.release.manifest.id == manifest.id);
         if let Some((id, published)) = of_model().find(|(_, r)| r.release.manifest.version == manifest.version) {
             if published.release.manifest == manifest {
-                return Ok(self.describe(&view, *id));
+                return Ok(Written { release: *id, shows: Ok(()) });
             }
             return Err(ApiError::refused(
                 format!(
@@ -136,8 +195,9 @@ impl Core {
         let id = release.id();
         self.write(DocKind::Node, artifacts).await?;
         self.write(DocKind::Authority, vec![Edit::PutRelease(release)]).await?;
-        self.settle(self.mesh.view(), |view| view.releases.contains_key(&id)).await?;
-        Ok(self.describe(&self.view(), id))
+        // In this turn still: who comes next counts on seeing it.
+        let shows = self.settle(self.mesh.view(), |view| view.releases.contains_key(&id)).await;
+        Ok(Written { release: id, shows })
     }
 
     async fn add_probes(&self, name: &str, bytes: &[u8]) -> Result<ModelFile, ApiError> {
@@ -184,7 +244,11 @@ impl Core {
         variant: &Variant,
         probes: Option<&ModelFile>,
     ) -> Result<sedge_runtime::Gated, String> {
-        let path = self.blobs.prove(variant.entry()).await.map_err(|e| e.to_string())?;
+        let mut paths = Vec::new();
+        for file in &variant.files {
+            paths.push(self.blobs.prove(file).await.map_err(|e| e.to_string())?);
+        }
+        let path = paths.remove(0);
         let probes = match probes {
             Some(file) => {
                 let path = self.blobs.prove(file).await.map_err(|e| e.to_string())?;
@@ -193,7 +257,7 @@ impl Core {
             }
             None => Vec::new(),
         };
-        let source = sedge_runtime::ModelSource { release, variant: variant.clone(), path };
+        let source = sedge_runtime::ModelSource { release, variant: variant.clone(), path, beside: paths };
         let candidate = self.host.load(source).await.map_err(|e| e.to_string())?;
         self.host.gate(candidate, probes).await.map_err(|e| e.to_string())
     }
@@ -214,8 +278,26 @@ fn read_probes(values: &[Value]) -> Result<Option<Vec<u8>>, ApiError> {
     Ok(Some(bytes))
 }
 
-fn file_name(request: &ModelAdd) -> Result<FileName, ApiError> {
-    let name = request.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+/// The names of a variant's files, where its format has a use for each of them.
+fn file_names(request: &ModelAdd, format: ModelFormat) -> Result<Vec<FileName>, ApiError> {
+    let names = std::iter::once(&request.file).chain(&request.beside).map(|path| file_name(path));
+    let names: Vec<FileName> = names.collect::<Result<_, _>>()?;
+    let others: Vec<&str> = names.iter().skip(1).map(FileName::as_str).collect();
+    match (format, &others[..]) {
+        (_, []) | (ModelFormat::Gguf, [TOKENIZER]) => Ok(names),
+        (ModelFormat::Gguf, _) => Err(ApiError::usage(
+            format!("a {format} model takes no other file than {TOKENIZER}, and {} was given", others.join(", ")),
+            "Give the model's file and its tokenizer.json, in this order.",
+        )),
+        _ => Err(ApiError::usage(
+            format!("a {format} model is one file, and {} was given too", others.join(", ")),
+            "Give the model's file alone, its weights within.",
+        )),
+    }
+}
+
+fn file_name(path: &Path) -> Result<FileName, ApiError> {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     name.parse().map_err(|error| {
         ApiError::usage(
             format!("the file's name {name:?} {error}"),
@@ -230,7 +312,7 @@ fn unnamed(what: &str, example: &str) -> ApiError {
 
 fn variant(
     inspection: &Inspection,
-    file: ModelFile,
+    files: Vec<ModelFile>,
     name: Option<sedge_statement::VariantName>,
 ) -> Result<Variant, ApiError> {
     let suggested = format!("{}-{}", inspection.format, inspection.quantization).to_ascii_lowercase();
@@ -238,14 +320,18 @@ fn variant(
         Some(name) => name,
         None => suggested.parse().expect("format and quantization are words of letters, digits and underscores"),
     };
-    let memory = inspection.facts.weight_bytes();
+    // A language model's is for its default context; a longer one takes more.
+    let memory = match &inspection.facts {
+        ModelFacts::Gguf(facts) => facts.memory(facts.default_context(), Loader::Candle).total,
+        other => other.weight_bytes(),
+    };
     Ok(Variant {
         name,
         format: inspection.format,
         quantization: inspection.quantization,
         requirements: HardwareRequirements { memory, architectures: Default::default() },
         facts: inspection.facts.clone(),
-        files: vec![file],
+        files,
     })
 }
 

@@ -19,7 +19,7 @@ impl Core {
     /// One release, whole.
     pub(crate) fn model(&self, text: &str) -> Result<ModelDetail, ApiError> {
         let view = self.view();
-        let id = find_release(&view, text)?;
+        let id = self.or_draft(text, find_release(&view, text))?;
         let release = &view.releases[&id].release;
         let holders = release.manifest.variants.first().and_then(|v| view.holders.get(&v.entry().blake3));
         Ok(ModelDetail {

@@ -1,11 +1,17 @@
 //! Rollouts, as the newest plan has them.
 
-use sedge_scheduler::{RolloutPlan, WavePlan, explain};
-use sedge_statement::{NodeId, RolloutId, SlotState};
+use std::time::Duration;
+
+use sedge_fleet::{PublishedDeployment, SetBy};
+use sedge_scheduler::{Facts, Reason, RolloutPlan, Steering, WavePlan, explain};
+use sedge_statement::{NodeId, NodeName, RolloutId, SlotState};
 
 use super::{by_prefix, member, name_of};
-use crate::api::{ApiError, Explanation, Rollout, RolloutNode, RolloutSummary, RolloutWave, WATCH_LIMIT};
-use crate::core::{Core, Planned};
+use crate::api::{
+    ApiError, Explanation, GivenControl, MAX_CONTROLS, Rollout, RolloutNode, RolloutSummary, RolloutTerms, RolloutWave,
+    WATCH_LIMIT, WaveEvidence,
+};
+use crate::core::{Core, Planned, now};
 
 impl Core {
     /// Every rollout, newest first.
@@ -36,7 +42,16 @@ impl Core {
         let id = self.find_rollout(rollout)?;
         let planned = self.plan();
         let node = member(&planned.view, node)?;
-        let reasons = explain(&planned.plan, id, node);
+        let view = &planned.view;
+        let published = view.deployments.get(&id);
+        let release = published.and_then(|published| view.releases.get(&published.deployment.release));
+        let facts = Facts {
+            certificate: view.members.get(&node),
+            profile: view.profiles.get(&node),
+            variants: release.map(|published| published.release.manifest.variants.as_slice()),
+        };
+        let mut reasons = explain(&planned.plan, id, node, facts);
+        reasons.extend(published.into_iter().flat_map(|published| steered(&planned, published)));
         Ok(Explanation {
             rollout: id,
             node: name_of(&planned.view, node),
@@ -75,7 +90,9 @@ fn summary(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollo
 }
 
 fn whole(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollout> {
+    let published = planned.view.deployments.get(&id)?;
     let wave = |(n, wave): (usize, &WavePlan)| RolloutWave {
+        evidence: evidence(planned, id, published, wave),
         wave: n,
         open: wave.gate.is_open(),
         reason: wave.gate.reason().to_string(),
@@ -102,8 +119,62 @@ fn whole(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollout
         summary: summary(planned, id, plan)?,
         selector: plan.selector.to_string(),
         reason: plan.reason.as_ref().map(ToString::to_string),
+        terms: terms(planned, published, plan),
         waves: plan.waves.iter().enumerate().map(wave).collect(),
         nodes: ordered.chain(late).map(node).collect(),
         revision: planned.revision,
     })
+}
+
+fn terms(planned: &Planned, published: &PublishedDeployment, plan: &RolloutPlan) -> RolloutTerms {
+    let d = &published.deployment;
+    let shown = published.given.len().saturating_sub(MAX_CONTROLS);
+    let control = |given: &sedge_fleet::GivenControl| GivenControl {
+        action: given.action.to_string(),
+        by: name_of(&planned.view, given.by.author),
+        reason: given.by.reason.clone(),
+        at: given.by.at,
+    };
+    RolloutTerms {
+        quorum: d.gate.quorum.to_string(),
+        max_failed: d.gate.max_failed,
+        failures: names(planned, &plan.failed),
+        soak_ms: millis(d.gate.soak),
+        probation_ms: millis(d.probation),
+        deadline: d.deadline,
+        start_by: d.start_by,
+        over: plan.over,
+        controls: published.given[shown..].iter().map(control).collect(),
+    }
+}
+
+fn evidence(planned: &Planned, id: RolloutId, published: &PublishedDeployment, wave: &WavePlan) -> WaveEvidence {
+    let (quorum, soak, now) = (&wave.quorum, published.deployment.gate.soak, now());
+    let reports = planned.view.gates.get(&id);
+    let left = |node: &NodeId| Some(soak.saturating_sub(now.since(reports?.get(node)?.at)));
+    WaveEvidence {
+        witnesses: wave.witnesses,
+        needed: quorum.needed,
+        soaked: quorum.committed.len(),
+        soaking: names(planned, &quorum.soaking),
+        soak_left_ms: quorum.soaking.iter().filter_map(left).max().map(millis),
+        excused: names(planned, &quorum.excused),
+        waiting_for: names(planned, &quorum.silent),
+        superseded: wave.superseded,
+    }
+}
+
+/// What authorities said of a rollout, oldest first.
+fn steered(planned: &Planned, published: &PublishedDeployment) -> Vec<Reason> {
+    let by = |set: &SetBy| Steering { who: planned.plan.who(set.author), why: set.reason.clone(), at: set.at };
+    let given = published.given.iter().map(|given| Reason::Steered { action: given.action, by: by(&given.by) });
+    given.collect()
+}
+
+fn names(planned: &Planned, nodes: &[NodeId]) -> Vec<NodeName> {
+    nodes.iter().map(|node| name_of(&planned.view, *node)).collect()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

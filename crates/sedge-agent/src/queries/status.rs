@@ -20,6 +20,8 @@ impl Core {
             name: view.members.get(&p.id).map(|c| c.name.clone()),
             connected: p.connected,
             last_seen_ms: p.last_heard.map(age),
+            path: p.path.as_ref().map(ToString::to_string),
+            addresses: p.addresses.clone(),
         };
         Status {
             node: StatusNode {

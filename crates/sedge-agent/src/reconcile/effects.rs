@@ -174,7 +174,10 @@ impl Reconciler {
         let counts = update.state.is_failure() || planned.plan.is_witness(rollout, me);
         let said = planned.view.gates.get(&rollout).and_then(|reports| reports.get(&me));
         let soaked = if update.soaked { update.offer.soak } else { Duration::ZERO };
-        if counts && said.is_none_or(|said| said.state != update.state || said.soaked < soaked) {
+        // A failure stays, whatever became of the slot since.
+        let is_news =
+            |said: &GateReport| !said.state.is_failure() && (said.state != update.state || said.soaked < soaked);
+        if counts && said.is_none_or(is_news) {
             let report = GateReport {
                 rollout,
                 state: update.state,

@@ -26,7 +26,7 @@ pub(super) struct Reporter {
 }
 
 /// What an edit is about: of two about the same thing, the later counts.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum About {
     Profile,
     Slot(SlotName),
@@ -80,7 +80,11 @@ fn sort(batch: Vec<(DocKind, Edit)>) -> BTreeMap<DocKind, Vec<Edit>> {
             Edit::PutGate(report) => About::Rollout(report.rollout),
             _ => About::Other,
         };
-        latest.insert((kind, about), edit);
+        // A failure that is said stays said: nothing that comes after it takes its place.
+        let failed = |held: &Edit| matches!(held, Edit::PutGate(report) if report.state.is_failure());
+        if !latest.get(&(kind, about.clone())).is_some_and(failed) {
+            latest.insert((kind, about), edit);
+        }
     }
     let mut sorted: BTreeMap<DocKind, Vec<Edit>> = BTreeMap::new();
     for ((kind, _), edit) in latest {

@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use super::DataType;
 use super::limits::Counted;
-use super::place::Place;
 use crate::Sniffed;
+use crate::place::Place;
 
 /// Why the bytes are not a model that a device should open, and where that shows.
 ///

@@ -4,10 +4,10 @@
 //! parent directories, drive letters and unknown keys have each been a way out of the model's directory.
 
 use super::limits::ExternalPolicy;
-use super::place::Path;
 use super::walk::Walk;
 use super::wire::{Fields, Span, once};
 use super::{Limits, OnnxError};
+use crate::place::Path;
 
 /// The longest file name that common file systems take, in bytes.
 const FILE_NAME_MAX: usize = 255;

@@ -6,11 +6,11 @@ use std::mem;
 use super::OnnxError;
 use super::limits::Counted;
 use super::node::{read_attribute, read_node};
-use super::place::Path;
 use super::program::{Body, read_import};
 use super::uses::Operator;
 use super::walk::{Walk, at_most};
 use super::wire::{Fields, Span, once, peek_text};
+use crate::place::Path;
 
 /// Reads the `FunctionProto` at `index` of the model's functions.
 pub(super) fn read_function<'a>(walk: &mut Walk<'a, '_>, span: Span<'a>, index: usize) -> Result<Body<'a>, OnnxError> {

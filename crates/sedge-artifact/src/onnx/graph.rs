@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::OnnxError;
 use super::node::read_node;
-use super::place::Path;
 use super::port::{Declared, read_port};
 use super::tensor::{read_sparse_tensor, read_tensor};
 use super::walk::{TensorRole, Walk};
 use super::wire::{Fields, Span, once};
+use crate::place::Path;
 
 /// What is kept of a graph once it is read.
 #[derive(Debug)]

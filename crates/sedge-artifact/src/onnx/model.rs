@@ -8,12 +8,12 @@ use super::function::read_function;
 use super::graph::{Graph, read_graph};
 use super::header::{OnnxHeader, Port};
 use super::limits::Counted;
-use super::place::Path;
 use super::port::Declared;
 use super::program::{Body, Import, check, read_import};
 use super::walk::{Walk, at_most};
 use super::wire::{Field, Fields, Span, once};
 use super::{Limits, OnnxError};
+use crate::place::Path;
 
 /// The outermost message while it is read.
 #[derive(Debug, Default)]

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::OnnxError;
 use super::graph::read_graph;
-use super::place::Path;
 use super::tensor::{read_sparse_tensor, read_tensor};
 use super::uses::{MACHINE_LEARNING, Operator};
 use super::walk::{TensorRole, Walk};
 use super::wire::{Fields, Span, once, peek_text};
+use crate::place::Path;
 
 /// Reads one `NodeProto` of a graph at `depth`, or of a function, adding the values it produces to `produced`.
 pub(super) fn read_node<'a>(

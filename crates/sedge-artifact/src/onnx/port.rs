@@ -2,10 +2,10 @@
 
 use super::header::{Dim, TensorType, ValueType};
 use super::limits::Counted;
-use super::place::Path;
 use super::walk::{Walk, at_most};
 use super::wire::{Field, Fields, Span, once, peek_text};
 use super::{DataType, Limits, OnnxError};
+use crate::place::Path;
 
 /// A declared value. Graphs inside graphs may leave the type out.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::Counted;
-use super::place::{Path, Place};
 use super::uses::{DEFAULT, MACHINE_LEARNING, MICROSOFT, Operator, Uses, long_name};
 use super::walk::at_most;
 use super::wire::{Fields, Span, once};
 use super::{Limits, OnnxError};
+use crate::place::{Path, Place};
 
 /// One body of code: the main graph, or a function.
 #[derive(Debug)]

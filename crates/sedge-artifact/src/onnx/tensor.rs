@@ -3,10 +3,10 @@
 use super::datatype::TypedField;
 use super::external::External;
 use super::limits::Counted;
-use super::place::Path;
 use super::walk::{TensorRole, Walk, at_most};
 use super::wire::{Fields, Span, once, peek_text};
 use super::{DataType, OnnxError};
+use crate::place::Path;
 
 /// What is known of a tensor once it is read.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::limits::Counted;
-use super::place::Place;
 use super::walk::at_most;
 use super::{Limits, OnnxError};
+use crate::place::Place;
 
 /// The default domain, by its long name.
 pub(super) const DEFAULT: &str = "ai.onnx";

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::header::{ExternalFile, Weights};
 use super::limits::Counted;
-use super::place::{Path, Place};
 use super::uses::Uses;
 use super::{DataType, Limits, OnnxError};
+use crate::place::{Path, Place};
 
 /// The walk over one model.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //! its own, and a file that two parsers read differently has no place on a device.
 
 use super::OnnxError;
-use super::place::Path;
+use crate::place::Path;
 
 /// The longest encoding of a 64-bit varint.
 const VARINT_MAX: usize = 10;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::error::FetchError;
 use super::peers::{Fault, Peers};
 use super::piece::{Arrived, Delivery, Depot, End};
+use super::proof::{Proof, Prover};
 use super::{Progress, Ranges, plan};
 use crate::hold::CompleteError;
 use crate::index::Claim;
@@ -47,8 +48,8 @@ pub(crate) async fn run(
     }
     for seed in [seed, seed.wrapping_add(1)] {
         let depot = (inner.clone(), endpoint.clone(), file.clone());
-        bring(depot, candidates.clone(), seed, &progress).await?;
-        if let Some(path) = finish(&inner, &file).await? {
+        let proof = bring(depot, candidates.clone(), seed, &progress).await?;
+        if let Some(path) = finish(&inner, &file, proof).await? {
             return Ok(path);
         }
         tracing::warn!(file = %file.name, "the disk lost verified bytes; fetching them again");
@@ -56,19 +57,20 @@ pub(crate) async fn run(
     Err(FetchError::Damaged { file: file.name })
 }
 
-/// Brings the store every byte that it lacks.
+/// Brings the store every byte that it lacks, and hashes the file meanwhile.
 async fn bring(
     (inner, endpoint, file): (Arc<Inner>, Endpoint, ModelFile),
     candidates: watch::Receiver<Vec<NodeId>>,
     seed: u64,
     progress: &watch::Sender<Progress>,
-) -> Result<(), FetchError> {
+) -> Result<Option<Proof>, FetchError> {
     // Before the first byte, so that neither a collection nor a restart loses what comes.
     inner.claim(Claim::Want, &file).await?;
     // The open observation keeps the store's entry in memory from piece to piece.
     let _open = inner.fs.observe(node::hash(file.blake3)).stream().await.map_err(StoreError::of)?;
     let missing = inner.local(&file).await?.without(file.size.get());
     let _room = inner.space.reserve(missing.len())?;
+    let prover = Prover::start(inner.layout.data(node::hash(file.blake3)), file.size.get());
     let (arrived_tx, arrived) = mpsc::channel(NOTES);
     let mut drive = Drive {
         peers: Peers::new(inner.patience.clone(), seed),
@@ -78,22 +80,24 @@ async fn bring(
         in_flight: JoinSet::new(),
         ordered: Vec::new(),
         missing,
+        prover,
         arrived,
         progress: progress.clone(),
         window: (Instant::now(), 0),
     };
-    drive.download().await
+    drive.download().await?;
+    Ok(drive.prover.finish().await)
 }
 
 /// Names and proves what is complete. Drops it, and says `None`, where the disk did not keep it (a power cut may
 /// lose what was recorded as complete); drops it for good where the manifest contradicts itself.
-async fn finish(inner: &Inner, file: &ModelFile) -> Result<Option<PathBuf>, FetchError> {
+async fn finish(inner: &Inner, file: &ModelFile, proof: Option<Proof>) -> Result<Option<PathBuf>, FetchError> {
     // A table that still called these bytes partial would have the next start open them for writing.
     inner.fs.sync_db().await.map_err(StoreError::of)?;
     let bitfield = inner.fs.observe(node::hash(file.blake3)).await.map_err(StoreError::of)?;
     let found = ByteSize(bitfield.size());
     let error = if found == file.size {
-        match inner.complete(file).await {
+        match inner.complete(file, proof).await {
             Ok(path) => return Ok(Some(path)),
             Err(CompleteError::Damaged) => None,
             Err(CompleteError::WrongDigest(found)) => {
@@ -122,6 +126,7 @@ struct Drive {
     ordered: Vec<plan::Order>,
     /// What the store lacks.
     missing: Ranges,
+    prover: Prover,
     arrived: mpsc::Receiver<Arrived>,
     progress: watch::Sender<Progress>,
     /// When the rate's window began, and the bytes since.
@@ -206,6 +211,7 @@ impl Drive {
     fn count_up(&self) {
         let have = ByteSize(self.depot.file.size.get() - self.missing.len());
         self.progress.send_modify(|p| p.have = have);
+        self.prover.is_whole_up_to(self.missing.first().map_or(self.depot.file.size.get(), |first| first.start));
     }
 
     /// Shows bytes that came between two counts.

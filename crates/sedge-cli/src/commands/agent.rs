@@ -39,9 +39,12 @@ async fn host(home: &Path, args: RunArgs, screen: &Screen) -> Result<Exit, Failu
     let mut stops = Stops::new().map_err(|error| {
         Failure::failed(format!("signals cannot be caught: {error}"), "Check the limits of this user.")
     })?;
-    let mut config = AgentConfig::new(home.to_owned());
-    if let Some(address) = args.listen {
+    let mut config = AgentConfig::new(home.to_owned()).nearby(!args.no_mdns);
+    for address in args.listen {
         config = config.listen(address);
+    }
+    for relay in args.relay {
+        config = config.relay(relay);
     }
     for peer in args.peer {
         config = config.peer(peer);

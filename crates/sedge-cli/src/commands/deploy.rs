@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use sedge_agent::Client;
-use sedge_agent::api::{DeployRequest, Deployed, ModelDetail, Request};
-use sedge_statement::{Action, DeploymentDraft, Downgrade, GatePolicy, SlotName};
+use sedge_agent::api::{DeployPlan, DeployRequest, Deployed, ModelDetail, Request};
+use sedge_statement::{Action, DeploymentDraft, Downgrade, GatePolicy, SlotName, WaveSize};
 
+use super::plan;
 use super::wait::wait;
 use crate::failure::{Exit, Failure};
 use crate::grammar::DeployArgs;
@@ -23,7 +24,16 @@ pub(crate) async fn run(home: &Path, args: DeployArgs, screen: &Screen) -> Resul
     };
     let slot = args.slot.clone().map_or_else(named_as_the_model, Ok)?;
     // The release that was looked at is the one deployed, whatever is published in between.
-    let request = DeployRequest { model: detail.model.release.to_string(), draft: draft(&args, slot) };
+    let request = DeployRequest {
+        model: detail.model.release.to_string(),
+        canaries: args.canary.clone(),
+        draft: draft(&args, slot),
+    };
+    if args.plan {
+        let plan: DeployPlan = client.ask(&Request::DeployPlan(request)).await?;
+        screen.show(&plan, plan::text)?;
+        return Ok(plan::outcome(&plan));
+    }
     let deployed: Deployed = client.ask(&Request::Deploy(request)).await?;
     if !deployed.replicated {
         screen.remark("No other node holds the files yet: keep this one reachable until the rollout is under way.");
@@ -35,7 +45,7 @@ pub(crate) async fn run(home: &Path, args: DeployArgs, screen: &Screen) -> Resul
         return wait(&mut client, deployed.rollout, args.timeout, screen).await;
     }
     screen.show(&deployed, |deployed, _| {
-        format!("{}\nFollow it with `sedge rollout show {}`.", text(deployed), deployed.rollout.short())
+        format!("{}\nFollow it with `sedge rollout watch {}`.", text(deployed), deployed.rollout.short())
     })?;
     Ok(Exit::Done)
 }
@@ -47,7 +57,12 @@ fn draft(args: &DeployArgs, slot: SlotName) -> DeploymentDraft {
         action: if args.stage_only { Action::StageOnly } else { Action::Activate },
         downgrade: if args.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse },
         priority: args.priority,
-        waves: args.waves.0.clone(),
+        waves: match &args.waves {
+            Some(waves) => waves.0.clone(),
+            // Named canaries stand for the one that is taken where nothing is said.
+            None if args.canary.is_empty() => vec![WaveSize::Count(1)],
+            None => Vec::new(),
+        },
         gate: GatePolicy { quorum: args.quorum, max_failed: args.max_failed, soak: args.soak },
         probation: args.probation,
         deadline_in: args.deadline,

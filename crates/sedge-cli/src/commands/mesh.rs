@@ -71,7 +71,7 @@ async fn join(home: &Path, args: JoinArgs, screen: &Screen) -> Result<(), Failur
         Failure::usage(format!("the ticket {error}"), "Copy the whole line that `sedge invite` printed.")
     })?;
     let name = args.name.map_or_else(machine_name, Ok)?;
-    let joined = sedge_agent::join(home, JoinOptions { ticket, name }).await?;
+    let joined = sedge_agent::join(home, JoinOptions { ticket, name, nearby: !args.no_mdns }).await?;
     let value = json!({
         "mesh": {"id": joined.mesh, "name": joined.mesh_name},
         "node": {"id": joined.node, "name": joined.name, "cell": joined.cell},

@@ -1,9 +1,10 @@
 //! `sedge model`
 
+mod import;
 mod text;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sedge_agent::Inspection;
 use sedge_agent::api::{LogEntry, Model, ModelAdd, ModelDetail, Request, Verification};
@@ -23,13 +24,21 @@ pub(crate) async fn run(home: &Path, command: ModelCommand, screen: &Screen) -> 
             let model: Model = ask(home, &Request::ModelAdd(request(*args)?)).await?;
             screen.show(&model, text::added)
         }
-        ModelCommand::List => {
+        ModelCommand::Import(args) => import::run(home, args, screen).await,
+        ModelCommand::Forget { model } => import::forget(home, model, screen).await,
+        ModelCommand::List { drafts: true } => import::list(home, screen).await,
+        ModelCommand::List { drafts: false } => {
             let models: Vec<Model> = ask(home, &Request::ModelList).await?;
-            screen.show(&models, |models, paint| text::list(models, paint))
+            screen.show(&models, |models, paint| text::list(models, paint))?;
+            // Scripts rely on a list of releases; a person wants to see what is on its way too.
+            if screen.is_json() { Ok(()) } else { import::list_also(home, screen).await }
         }
-        ModelCommand::Show { model } => {
-            let detail: ModelDetail = ask(home, &Request::ModelShow { model }).await?;
-            screen.show(&detail, text::detail)
+        ModelCommand::Show { model, peat: true } => import::export(home, model, screen).await,
+        ModelCommand::Show { model, peat: false } => {
+            match ask::<ModelDetail>(home, &Request::ModelShow { model: model.clone() }).await {
+                Ok(detail) => screen.show(&detail, text::detail),
+                Err(failure) => import::show(home, model, screen, failure).await,
+            }
         }
         ModelCommand::Inspect { file } => {
             // Reading and hashing a whole model is no work for the thread that catches signals.
@@ -52,18 +61,21 @@ pub(crate) async fn run(home: &Path, command: ModelCommand, screen: &Screen) -> 
 
 fn request(args: AddArgs) -> Result<ModelAdd, Failure> {
     // The agent has a working directory of its own.
-    let file = args.file.canonicalize().map_err(|error| {
-        Failure::failed(
-            format!("{}: {error}", args.file.display()),
-            "Check that the path exists and that you may read it.",
-        )
-    })?;
+    let absolute = |file: &PathBuf| {
+        file.canonicalize().map_err(|error| {
+            let remedy = "Check that the path exists and that you may read it.";
+            Failure::failed(format!("{}: {error}", file.display()), remedy)
+        })
+    };
+    let mut files = args.files.iter().map(absolute).collect::<Result<Vec<_>, _>>()?;
+    let file = files.remove(0);
     let mut probes = Vec::new();
     for spec in &args.probe {
         probes.extend(read_probes(spec)?);
     }
     Ok(ModelAdd {
         file,
+        beside: files,
         id: args.id,
         version: args.version,
         variant: args.variant,
@@ -72,6 +84,7 @@ fn request(args: AddArgs) -> Result<ModelAdd, Failure> {
         source: args.source,
         probes: probe_values(&probes),
         metadata: BTreeMap::from_iter(args.meta),
+        draft: args.draft,
     })
 }
 

@@ -1,21 +1,27 @@
 //! `sedge rollout`
 
 use std::path::Path;
+use std::time::Duration;
 
-use sedge_agent::api::{Explanation, Request, Rollout, RolloutSummary};
-use sedge_statement::ControlAction;
+use sedge_agent::Client;
+use sedge_agent::api::{Explanation, Request, Rollout, RolloutNode, RolloutSummary, RolloutWave};
+use sedge_statement::{ControlAction, SlotState};
 
+use super::wait::watch;
 use super::{ask, or_empty};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::grammar::{ControlArgs, RolloutCommand};
 use crate::paint::{Paint, Tone, tone_of};
 use crate::screen::Screen;
 use crate::table::{Table, cell, state};
-use crate::words::{now, show_age};
+use crate::words::{now, show_age, show_duration};
 
 /// Carries out a command.
-pub(crate) async fn run(home: &Path, command: RolloutCommand, screen: &Screen) -> Result<(), Failure> {
-    match command {
+pub(crate) async fn run(home: &Path, command: RolloutCommand, screen: &Screen) -> Result<Exit, Failure> {
+    let done = match command {
+        RolloutCommand::Watch { rollout, timeout } => {
+            return watch(&mut Client::connect(home).await?, rollout, timeout, screen).await;
+        }
         RolloutCommand::List => {
             let rollouts: Vec<RolloutSummary> = ask(home, &Request::RolloutList).await?;
             screen.show(&rollouts, |rollouts, paint| list(rollouts, paint))
@@ -32,13 +38,28 @@ pub(crate) async fn run(home: &Path, command: RolloutCommand, screen: &Screen) -
         RolloutCommand::Resume(args) => control(home, args, ControlAction::Resume, screen).await,
         RolloutCommand::Cancel(args) => control(home, args, ControlAction::Cancel, screen).await,
         RolloutCommand::Halt(args) => control(home, args, ControlAction::Halt, screen).await,
-    }
+    };
+    done.map(|()| Exit::Done)
 }
 
 async fn control(home: &Path, args: ControlArgs, action: ControlAction, screen: &Screen) -> Result<(), Failure> {
     let request = Request::RolloutControl { rollout: args.rollout, action, reason: args.reason };
     let rollout: Rollout = ask(home, &request).await?;
+    if matches!(action, ControlAction::Cancel | ControlAction::Halt) {
+        screen.remark(&left_active(&rollout));
+    }
     screen.show(&rollout, text)
+}
+
+/// What a withdrawal leaves as it is: whoever had gone over keeps the model, and says so.
+fn left_active(rollout: &Rollout) -> String {
+    use SlotState::{Activating, Committed, Probation, RollingBack};
+    let active = |node: &&RolloutNode| matches!(node.state, Activating | Probation | Committed | RollingBack);
+    let kept: Vec<String> = rollout.nodes.iter().filter(active).map(|node| node.node.to_string()).collect();
+    match kept.as_slice() {
+        [] => "It is active nowhere; every node keeps what it serves.".to_owned(),
+        kept => format!("Too late for, and left active on: {}.", kept.join(", ")),
+    }
 }
 
 fn list(rollouts: &[RolloutSummary], paint: Paint) -> String {
@@ -74,7 +95,7 @@ pub(super) fn text(rollout: &Rollout, paint: Paint) -> String {
         rollout.selector
     );
     let by = format!("by {} {}", summary.author, show_age(summary.created_at, now()));
-    let mut waves = Table::new(["WAVE", "IS", "COMMITTED", "FAILED", "PENDING", "WHY"]);
+    let mut waves = Table::new(["WAVE", "IS", "COMMITTED", "FAILED", "PENDING", "QUORUM", "WHY"]);
     for wave in &rollout.waves {
         waves.row([
             cell(wave.wave),
@@ -82,6 +103,7 @@ pub(super) fn text(rollout: &Rollout, paint: Paint) -> String {
             cell(format!("{} of {}", wave.committed, wave.total)),
             cell(wave.failed),
             cell(wave.pending),
+            cell(quorum(wave)),
             cell(&wave.reason),
         ]);
     }
@@ -96,5 +118,39 @@ pub(super) fn text(rollout: &Rollout, paint: Paint) -> String {
             cell(or_empty(node.reason.as_ref())),
         ]);
     }
-    format!("{head}\n{by}\n\n{}\n\n{}", waves.render(paint), nodes.render(paint))
+    let mut parts =
+        vec![head, by, terms(rollout), String::new(), waves.render(paint), String::new(), nodes.render(paint)];
+    if !rollout.terms.controls.is_empty() {
+        let mut controls = Table::new(["CONTROL", "BY", "WHEN", "WHY"]);
+        for given in &rollout.terms.controls {
+            controls.row([cell(&given.action), cell(&given.by), cell(show_age(given.at, now())), cell(&given.reason)]);
+        }
+        parts.extend([String::new(), controls.render(paint)]);
+    }
+    parts.join("\n")
+}
+
+/// What the rollout was given, and how much of it is used up.
+fn terms(rollout: &Rollout) -> String {
+    let terms = &rollout.terms;
+    let failures: Vec<String> = terms.failures.iter().map(ToString::to_string).collect();
+    let who = if failures.is_empty() { String::new() } else { format!(" ({})", failures.join(", ")) };
+    let left = terms.deadline.since(now());
+    let deadline =
+        if left.is_zero() { "its time is over".to_owned() } else { format!("ends in {}", show_duration(left)) };
+    format!(
+        "quorum {}, {} of {} failures borne{who}, soak {}, {deadline}",
+        terms.quorum,
+        failures.len(),
+        terms.max_failed,
+        show_duration(Duration::from_millis(terms.soak_ms))
+    )
+}
+
+/// `1 of 2`, and how long the last witness still has to serve.
+fn quorum(wave: &RolloutWave) -> String {
+    let evidence = &wave.evidence;
+    let soak =
+        evidence.soak_left_ms.map(|left| format!(", soaks about {}", show_duration(Duration::from_millis(left))));
+    format!("{} of {}{}", evidence.soaked, evidence.needed, soak.unwrap_or_default())
 }

@@ -76,7 +76,11 @@ fn text(status: &Status, paint: Paint) -> String {
 fn peers(peers: &[StatusPeer], paint: Paint) -> String {
     let mut table = Table::new(["PEER", "ID", "LINK", "LAST HEARD"]);
     for peer in peers {
-        let link = if peer.connected { toned(Tone::Good, "connected") } else { toned(Tone::Warn, "none") };
+        let link = match &peer.path {
+            Some(path) => toned(Tone::Good, path),
+            None if peer.connected => toned(Tone::Good, "connected"),
+            None => toned(Tone::Warn, "none"),
+        };
         let heard = peer.last_seen_ms.map(|ms| format!("{} ago", show_duration(Duration::from_millis(ms))));
         table.row([
             cell(super::or_empty(peer.name.as_ref())),

@@ -7,7 +7,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sedge_agent::Client;
 use sedge_agent::api::{Request, Rollout, RolloutNode};
 use sedge_statement::{NodeId, RolloutId, SlotState};
-use tokio::time::{Instant, timeout_at};
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
 
 use super::rollout;
 use crate::failure::{Exit, Failure};
@@ -15,63 +16,112 @@ use crate::paint::{Paint, tone_of};
 use crate::screen::Screen;
 use crate::words::show_duration;
 
-/// Stays until the rollout ends or `limit` passes. Every change is awaited from the agent, none is polled for.
+/// Longer than anybody stays.
+const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
+
+/// Stays until the rollout ends or `limit` passes; `--json` prints how it ended.
 pub(super) async fn wait(
     client: &mut Client,
     id: RolloutId,
     limit: Duration,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
+    let (exit, last) = follow(client, &id.to_string(), limit, Follower::new(screen)).await?;
+    last.map_or(Ok(()), |last| screen.show(&last, rollout::text))?;
+    Ok(exit)
+}
+
+/// Follows the rollout until it ends or `limit` passes; `--json` prints a line for each change.
+pub(super) async fn watch(
+    client: &mut Client,
+    rollout: String,
+    limit: Option<Duration>,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    let follower = Follower { lines: screen.is_json(), ..Follower::new(screen) };
+    let (exit, last) = follow(client, &rollout, limit.unwrap_or(FOR_EVER), follower).await?;
+    // The last line of JSON has said it.
+    if let Some(last) = last.filter(|_| !screen.is_json()) {
+        screen.show(&last, rollout::text)?;
+    }
+    Ok(exit)
+}
+
+/// Shows each change until the end, and gives how it ended; nothing where it was interrupted. Every change is awaited from
+/// the agent, none is polled for.
+async fn follow(
+    client: &mut Client,
+    id: &str,
+    limit: Duration,
+    mut follower: Follower<'_>,
+) -> Result<(Exit, Option<Rollout>), Failure> {
     let deadline = Instant::now() + limit;
-    let mut follower = Follower::new(screen);
     let mut after = None;
     let last = loop {
-        let request = Request::RolloutShow { rollout: id.to_string(), after };
-        let Ok(answer) = timeout_at(deadline, client.ask::<Rollout>(&request)).await else {
-            follower.finish();
-            return Err(Failure {
-                exit: Exit::NotInTime,
-                what: format!("the rollout did not end within {}", show_duration(limit)),
-                remedy: format!("It goes on; look at it with `sedge rollout show {}`.", id.short()),
-            });
+        let request = Request::RolloutShow { rollout: id.to_owned(), after };
+        let answer = tokio::select! {
+            answer = client.ask::<Rollout>(&request) => answer?,
+            () = sleep_until(deadline) => {
+                follower.finish();
+                return Err(Failure {
+                    exit: Exit::NotInTime,
+                    what: format!("the rollout did not end within {}", show_duration(limit)),
+                    remedy: format!("It goes on; look at it with `sedge rollout show {id:.10}`."),
+                });
+            }
+            _ = tokio::signal::ctrl_c() => {
+                follower.finish();
+                return Ok((Exit::Interrupted, None));
+            }
         };
-        let rollout = answer?;
-        follower.follow(&rollout)?;
-        if let Some(exit) = outcome(&rollout.summary.state) {
+        follower.follow(&answer)?;
+        if let Some(exit) = outcome(&answer) {
             follower.finish();
-            screen.show(&rollout, rollout::text)?;
-            break exit;
+            break (exit, Some(answer));
         }
-        after = Some(rollout.revision);
+        after = Some(answer.revision);
     };
     Ok(last)
 }
 
-/// The exit status of a rollout that has ended; none while it has not. Only a completed one is success.
-fn outcome(state: &str) -> Option<Exit> {
+/// The exit status of a rollout that is over; none while it is not. Only a completed one is success.
+fn outcome(rollout: &Rollout) -> Option<Exit> {
+    rollout.terms.over.then(|| exit(&rollout.summary.state))
+}
+
+fn exit(state: &str) -> Exit {
     match state {
-        "completed" => Some(Exit::Done),
-        "failed" | "halted" | "cancelled" | "superseded" | "expired" => Some(Exit::Failed),
-        _ => None,
+        "completed" => Exit::Done,
+        // Its time was over first.
+        "expired" | "stalled" => Exit::NotInTime,
+        _ => Exit::Failed,
     }
 }
 
-/// Shows changes: a bar a node on a terminal, a line a change where piped, nothing with `--json`.
+/// Shows changes: a bar a node on a terminal, a line a change where piped; with `--json` a value a change, or nothing.
 struct Follower<'a> {
     screen: &'a Screen,
+    /// Whether `--json` prints each change.
+    lines: bool,
+    /// What was last printed as JSON, less what changes with time alone.
+    printed: Option<Value>,
+    /// The rollout's state and which waves are open, as last shown.
+    whole: (String, Vec<bool>),
     bars: MultiProgress,
     seen: BTreeMap<NodeId, (SlotState, Option<ProgressBar>)>,
 }
 
 impl<'a> Follower<'a> {
     fn new(screen: &'a Screen) -> Self {
-        Self { screen, bars: MultiProgress::new(), seen: BTreeMap::new() }
+        let bars = MultiProgress::new();
+        Self { screen, lines: false, printed: None, whole: Default::default(), bars, seen: BTreeMap::new() }
     }
 
     fn follow(&mut self, rollout: &Rollout) -> Result<(), Failure> {
         if self.screen.is_json() {
-            return Ok(());
+            return self.print(rollout);
         }
+        self.tell(rollout)?;
         for node in &rollout.nodes {
             if self.seen.get(&node.id).is_some_and(|(state, _)| *state == node.state) {
                 continue;
@@ -83,6 +133,48 @@ impl<'a> Follower<'a> {
                 None
             };
             self.seen.insert(node.id, (node.state, bar));
+        }
+        Ok(())
+    }
+
+    /// One line of JSON, where anything changed that time alone does not change.
+    fn print(&mut self, rollout: &Rollout) -> Result<(), Failure> {
+        if !self.lines {
+            return Ok(());
+        }
+        let mut lasting = rollout.clone();
+        lasting.revision = 0;
+        lasting.waves.iter_mut().for_each(|wave| wave.evidence.soak_left_ms = None);
+        let lasting = serde_json::to_value(&lasting).expect("answers are plain data");
+        if self.printed.as_ref() == Some(&lasting) {
+            return Ok(());
+        }
+        self.printed = Some(lasting);
+        self.screen.show(rollout, |_, _| String::new())
+    }
+
+    /// Says what became of the rollout and its waves.
+    fn tell(&mut self, rollout: &Rollout) -> Result<(), Failure> {
+        let (state, open) = &self.whole;
+        let mut news: Vec<String> = rollout
+            .waves
+            .iter()
+            .filter(|wave| open.get(wave.wave).is_none_or(|was| *was != wave.open))
+            .map(|wave| wave.reason.clone())
+            .collect();
+        // Where a rollout is held, each of its waves gives the same reason.
+        news.dedup();
+        if *state != rollout.summary.state {
+            let why = rollout.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            news.insert(0, format!("rollout {} {}{why}", rollout.summary.rollout.short(), rollout.summary.state));
+        }
+        self.whole = (rollout.summary.state.clone(), rollout.waves.iter().map(|wave| wave.open).collect());
+        for line in news {
+            if !self.screen.is_live() {
+                self.screen.line(&line)?;
+            } else if let Err(error) = self.bars.println(&line) {
+                return Err(Failure::failed(format!("the terminal takes no more text: {error}"), ""));
+            }
         }
         Ok(())
     }
@@ -136,13 +228,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_completed_rollout_is_success_and_a_running_one_has_no_outcome() {
-        assert_eq!(outcome("completed"), Some(Exit::Done));
-        for ended in ["failed", "halted", "cancelled", "superseded", "expired"] {
-            assert_eq!(outcome(ended), Some(Exit::Failed), "{ended}");
+    fn only_a_completed_rollout_is_success_and_one_whose_time_was_over_was_not_reached() {
+        assert_eq!(exit("completed"), Exit::Done);
+        for ended in ["failed", "halted", "cancelled", "superseded"] {
+            assert_eq!(exit(ended), Exit::Failed, "{ended}");
         }
-        for running in ["awaiting-approval", "running", "paused", "stalled"] {
-            assert_eq!(outcome(running), None, "{running}");
+        for late in ["expired", "stalled"] {
+            assert_eq!(exit(late), Exit::NotInTime, "{late}");
         }
     }
 }

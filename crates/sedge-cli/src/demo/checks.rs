@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use sedge_agent::api::Rollout;
 
-use super::material::Material;
+use super::material::{Material, OtherSlot};
 use super::mesh::Mesh;
 use super::until::{Look, until};
 
@@ -48,9 +48,13 @@ pub(super) const CHECKS: [&str; 11] = [
 pub(super) struct Story<'a> {
     pub(super) mesh: &'a mut Mesh,
     material: Material,
+    /// What serves beside it.
+    other: OtherSlot,
     keep: bool,
     /// The digest of the first version, once it is published.
     first: Option<String>,
+    /// The digest in the other slot, once it is published.
+    other_digest: Option<String>,
     /// The rollout of the first version.
     rollout: Option<String>,
     /// The two rollouts of the partition: who won, who lost.
@@ -70,8 +74,8 @@ const VICTIM: usize = 1;
 
 impl<'a> Story<'a> {
     /// Nothing has happened yet.
-    pub(super) fn new(mesh: &'a mut Mesh, material: Material, keep: bool) -> Self {
-        Self { mesh, material, keep, first: None, rollout: None, conflict: None }
+    pub(super) fn new(mesh: &'a mut Mesh, material: Material, other: OtherSlot, keep: bool) -> Self {
+        Self { mesh, material, other, keep, first: None, other_digest: None, rollout: None, conflict: None }
     }
 
     /// Makes one check. The text says what was seen.

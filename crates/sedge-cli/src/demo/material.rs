@@ -1,18 +1,22 @@
 //! The models of a demo: the built-in digits, or versions made from a model of the user's.
 
 mod foreign;
+mod other_slot;
+mod rewrite;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use sedge_statement::{Datatype, Probe, Tensor, Tolerance};
+use sedge_statement::{Asked, Datatype, ModelFormat, Probe, Tensor, TensorTrial, TextTrial, Tolerance};
 use serde_json::{Value, json};
 
-use crate::onnx::{with_ballast, with_metadata};
+use super::said::Said;
+pub(super) use other_slot::OtherSlot;
+use rewrite::{large, variation, write_version};
 
-/// What the artifact of the kill check weighs beyond the model: over 64 MiB in all.
-const BALLAST: usize = 64 << 20;
+/// How many tokens a probe that must fail asks for: one would do.
+const OTHER_TEXT_TOKENS: u32 = 4;
 
 /// A model to publish.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub(super) struct Publication {
     pub(super) version: String,
     pub(super) file: PathBuf,
     pub(super) probes: Vec<PathBuf>,
+    /// Further files of the model, as a tokenizer.
+    pub(super) more: Vec<PathBuf>,
 }
 
 /// Something to ask.
@@ -45,6 +51,8 @@ enum Wrong {
 /// Everything that is published and asked.
 #[derive(Debug)]
 pub(super) struct Material {
+    /// The format of its models.
+    pub(super) format: ModelFormat,
     /// The slot, and the model's id.
     pub(super) slot: String,
     /// The first version.
@@ -103,23 +111,26 @@ impl Material {
             version: version.to_owned(),
             file,
             probes: probes.to_vec(),
+            more: Vec::new(),
         };
         let variation = |version: &str| -> Result<Publication> {
-            let bytes = with_metadata(SECOND.1, "build", version)?;
-            Ok(digits(version, write(&dir, &format!("digits-{version}.onnx"), &bytes)?, &second_probes))
+            let file = write_version(&dir, "digits", version, &variation(SECOND.1, version)?)?;
+            Ok(digits(version, file, &second_probes))
         };
         let cases = INPUTS.iter().zip(&FIRST_PROBES).map(|(input, probe)| {
             let name = Path::new(input.0).file_stem().expect("carried files have names").to_string_lossy().into_owned();
             Ok(Case { name, input: unpack(input)?, expected: Probe::read_all(probe.1)?.into_iter().next() })
         });
         let second = unpack(&SECOND)?;
+        let first = digits("1.0.0", unpack(&FIRST)?, &first_probes);
         Ok(Self {
+            format: ModelFormat::Onnx,
             slot: "digits".to_owned(),
-            first: digits("1.0.0", unpack(&FIRST)?, &first_probes),
             second: digits("2.0.0", second.clone(), &second_probes),
             field: variation("2.0.0-field")?,
             staged: variation("2.1.0")?,
-            large: large(&dir, "digits", FIRST.1)?,
+            large: large(&dir, &first, FIRST.1)?,
+            first,
             cases: cases.collect::<Result<_>>()?,
             wrong: Wrong::Given(digits("3.0.0", second, &[unpack(&WRONG_PROBE)?])),
             dir,
@@ -128,29 +139,29 @@ impl Material {
 
     /// A release with a probe that its model cannot pass; `answer` is what the model that serves answers to the first
     /// case.
-    pub(super) fn wrong(&self, answer: &[Tensor]) -> Result<Publication> {
+    pub(super) fn wrong(&self, answer: &Said) -> Result<Publication> {
         match &self.wrong {
             Wrong::Given(publication) => Ok(publication.clone()),
             Wrong::FromAnswer(publication) => {
                 let case = self.cases.first().context("a model without inputs")?;
-                let probe = Probe {
-                    name: "off-by-one".to_owned(),
-                    inputs: inputs_of(&case.input)?,
-                    outputs: vec![moved_off(answer)?],
-                    tolerance: Tolerance::default(),
+                let asked = match answer {
+                    Said::Tensors(tensors) => Asked::Tensors(TensorTrial {
+                        inputs: inputs_of(&case.input)?,
+                        outputs: vec![moved_off(tensors)?],
+                        tolerance: Tolerance::default(),
+                    }),
+                    Said::Text(text) => Asked::Text(TextTrial {
+                        prompt: fs::read_to_string(&case.input)?,
+                        max_tokens: OTHER_TEXT_TOKENS,
+                        text_prefix: other_than(text),
+                    }),
                 };
+                let probe = Probe { name: "off-by-one".to_owned(), asked };
                 let path = write(&self.dir, "off-by-one.json", &Probe::write_all(&[probe]))?;
                 Ok(Publication { probes: vec![path], ..publication.clone() })
             }
         }
     }
-}
-
-/// The model with ballast, as a model of its own.
-fn large(dir: &Path, id: &str, model: &[u8]) -> Result<Publication> {
-    let id = format!("{id}-large");
-    let file = write(dir, &format!("{id}-1.0.0.onnx"), &with_ballast(model, "sedge-demo-ballast", BALLAST)?)?;
-    Ok(Publication { id, version: "1.0.0".to_owned(), file, probes: Vec::new() })
 }
 
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
@@ -166,6 +177,11 @@ fn inputs_of(path: &Path) -> Result<Vec<Tensor>> {
 fn write_inputs(dir: &Path, name: &str, inputs: &[Tensor]) -> Result<PathBuf> {
     let tensors: Vec<Value> = inputs.iter().map(Tensor::to_json).collect();
     write(dir, name, json!({ "inputs": tensors }).to_string().as_bytes())
+}
+
+/// A beginning that the text does not have.
+fn other_than(text: &str) -> String {
+    if text.starts_with('~') { "-".to_owned() } else { "~".to_owned() }
 }
 
 /// The first output that probes can name, each element further off than any default tolerance bears.
@@ -200,12 +216,7 @@ mod tests {
             Tensor::from_bytes("b", Datatype::Bool, vec![2], vec![0, 1]).unwrap(),
         ];
         for answer in answers {
-            let probe = Probe {
-                name: String::new(),
-                inputs: Vec::new(),
-                outputs: vec![moved_off(std::slice::from_ref(&answer)).unwrap()],
-                tolerance: Tolerance::default(),
-            };
+            let probe = Probe::of_tensors("", Vec::new(), vec![moved_off(std::slice::from_ref(&answer)).unwrap()]);
             assert!(probe.judge(std::slice::from_ref(&answer)).is_err(), "{answer:?}");
         }
     }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sedge_agent::api::{Deployed, Inference, Model, Rollout, Status, StatusSlot};
-use sedge_statement::Tensor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::material::Publication;
 use super::node::{Node, Refused};
+use super::said::Said;
 use super::until::{Look, until};
 
 /// The longest an agent may take from its start to its first answer.
@@ -23,6 +23,8 @@ const NO_AGENT: i32 = 5;
 pub(super) const PROBATION: Duration = Duration::from_secs(1);
 /// The same as a word of the command line.
 const PROBATION_WORD: &str = "1s";
+/// How far a language model goes on: enough to be told from another, and soon there on a slow machine.
+const MOST_TOKENS: &str = "16";
 
 /// The agents.
 #[derive(Debug)]
@@ -112,7 +114,10 @@ impl Mesh {
     pub(super) async fn publish(&self, node: usize, model: &Publication) -> Result<Model> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let file = path(&model.file);
-        let mut args = vec!["model", "add", &file, "--id", &model.id, "--version", &model.version];
+        let more: Vec<String> = model.more.iter().map(|p| path(p)).collect();
+        let mut args = vec!["model", "add", &file];
+        args.extend(more.iter().map(String::as_str));
+        args.extend(["--id", &model.id, "--version", &model.version]);
         let probes: Vec<String> = model.probes.iter().map(|p| path(p)).collect();
         probes.iter().for_each(|probe| args.extend(["--probe", probe]));
         self.ask(node, &args).await
@@ -127,10 +132,11 @@ impl Mesh {
     }
 
     /// Asks the model in a node's slot.
-    pub(super) async fn infer(&self, node: usize, slot: &str, input: &Path) -> Result<(Inference, Vec<Tensor>)> {
-        let inference: Inference = self.ask(node, &["infer", slot, "--input", &input.to_string_lossy()]).await?;
-        let outputs = inference.outputs.iter().map(Tensor::from_json).collect::<Result<_, _>>()?;
-        Ok((inference, outputs))
+    pub(super) async fn infer(&self, node: usize, slot: &str, input: &Path) -> Result<(Inference, Said)> {
+        let args = ["infer", slot, "--input", &input.to_string_lossy(), "--max-tokens", MOST_TOKENS];
+        let inference: Inference = self.ask(node, &args).await?;
+        let said = Said::of(&inference)?;
+        Ok((inference, said))
     }
 
     /// The last lines of the log that tells most, under its node's name.

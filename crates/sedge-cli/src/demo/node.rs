@@ -76,7 +76,7 @@ impl Node {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).context("the agent's log")?;
         let mut command = self.command();
         let listen = self.listen.as_deref().unwrap_or("127.0.0.1:0");
-        command.args(["agent", "run", "--listen", listen]).args(&self.flags);
+        command.args(["agent", "run", "--no-mdns", "--listen", listen]).args(&self.flags);
         command.stdout(log.try_clone()?).stderr(log);
         // Ctrl-C is for the demo, which then ends its agents in order.
         command.process_group(0);

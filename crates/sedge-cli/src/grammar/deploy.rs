@@ -12,15 +12,19 @@ use crate::words::{self, Waves};
 pub(crate) struct DeployArgs {
     /// MODEL[:VERSION], or the first digits of a release's id; the newest release where no version is given
     pub(crate) model: String,
-    /// On which nodes: cell=PATH[/**], label.KEY=VALUE, node=NAME, arch=NAME, class=NAME, joined by commas
+    /// On which nodes: cell=PATH[/**], label.KEY=VALUE, node=NAME[|NAME…], arch=NAME, class=NAME, joined by commas
     #[arg(long, value_name = "SELECTOR", default_value = "cell=**")]
     pub(crate) to: Selector,
     /// In which slot; by default the one named as the model
     #[arg(long, value_name = "SLOT")]
     pub(crate) slot: Option<SlotName>,
-    /// How many nodes the waves before the last take, the canary first
-    #[arg(long, value_name = "N,N…", default_value = "1", value_parser = words::waves)]
-    pub(crate) waves: Waves,
+    /// The waves, in order: each a number of nodes, or the share of all nodes that it brings the rollout to, rounded up.
+    /// Whoever is left forms one more. By default one canary, or with --canary none but it
+    #[arg(long, value_name = "N|SHARE,…", value_parser = words::waves)]
+    pub(crate) waves: Option<Waves>,
+    /// Nodes that go first, in a wave of their own: names, ids or first digits of ids
+    #[arg(long, value_name = "NODE,…", value_delimiter = ',')]
+    pub(crate) canary: Vec<String>,
     /// The share of a wave that must have committed before the next opens
     #[arg(long, value_name = "SHARE", default_value = "100%", value_parser = words::percent)]
     pub(crate) quorum: Percent,
@@ -48,6 +52,9 @@ pub(crate) struct DeployArgs {
     /// Let slots go back to an older release
     #[arg(long)]
     pub(crate) allow_downgrade: bool,
+    /// Show who would get it, when, and who not and why; publish nothing
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) plan: bool,
     /// Stay until the rollout ends
     #[arg(long)]
     pub(crate) wait: bool,

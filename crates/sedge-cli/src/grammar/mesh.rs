@@ -54,4 +54,7 @@ pub(crate) struct JoinArgs {
     /// This node's name; by default this machine's
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<NodeName>,
+    /// Do not look for the issuer on the local network where it is not where the ticket says
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
 }

@@ -1,6 +1,10 @@
 //! Rollouts.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
+
+use crate::words;
 
 /// `sedge rollout …`
 #[derive(Debug, Subcommand)]
@@ -13,6 +17,15 @@ pub(crate) enum RolloutCommand {
     Show {
         /// Its id, or at least six digits of it
         rollout: String,
+    },
+    /// Follow a rollout until it ends: exit 0 where it completed, 4 where its time was over first, 1 where it ended otherwise
+    #[command(after_help = "Example:\n  sedge rollout watch 3f9a1c\n  sedge rollout watch 3f9a1c --json | jq .state")]
+    Watch {
+        /// Its id, or at least six digits of it
+        rollout: String,
+        /// How long to stay; by default until it ends
+        #[arg(long, value_name = "TIME", value_parser = words::duration)]
+        timeout: Option<Duration>,
     },
     /// Say why a node does, or does not, what a rollout asks
     #[command(after_help = "Example:\n  sedge rollout explain 3f9a1c robot-1")]

@@ -32,7 +32,7 @@ fn the_defaults_of_a_deployment_are_the_promised_ones() {
     let Command::Deploy(args) = cli.command else { panic!("parsed as something else") };
     assert_eq!(args.to, sedge_statement::Selector::whole_mesh());
     assert_eq!(args.slot, None);
-    assert_eq!(args.waves, words::waves("1").unwrap());
+    assert_eq!(args.waves, None, "one canary, unless some are named");
     assert_eq!(args.quorum, sedge_statement::Percent::ALL);
     assert_eq!(args.max_failed, 0);
     assert_eq!(args.soak, std::time::Duration::ZERO);

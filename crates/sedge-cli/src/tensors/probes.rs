@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sedge_statement::{Probe, Tolerance};
+use sedge_statement::Probe;
 
 use super::files::{case_tensors, json_tensors, read_file, read_inputs, wrong};
 use crate::failure::Failure;
@@ -10,12 +10,8 @@ use crate::failure::Failure;
 /// The probes of one `--probe`: a probe file, `INPUTS=OUTPUTS`, or a `test_data_set` directory.
 pub(crate) fn read_probes(spec: &Path) -> Result<Vec<Probe>, Failure> {
     if spec.is_dir() {
-        return Ok(vec![Probe {
-            name: name_of(spec),
-            inputs: case_tensors(spec, "input")?,
-            outputs: case_tensors(spec, "output")?,
-            tolerance: Tolerance::default(),
-        }]);
+        let (inputs, outputs) = (case_tensors(spec, "input")?, case_tensors(spec, "output")?);
+        return Ok(vec![Probe::of_tensors(name_of(spec), inputs, outputs)]);
     }
     let text = spec.to_string_lossy();
     // A file whose own name has an equals sign is that file.
@@ -23,12 +19,8 @@ pub(crate) fn read_probes(spec: &Path) -> Result<Vec<Probe>, Failure> {
         && let Some((inputs, outputs)) = text.split_once('=')
     {
         let (inputs, outputs) = (Path::new(inputs), Path::new(outputs));
-        return Ok(vec![Probe {
-            name: name_of(inputs),
-            inputs: read_inputs(inputs, None)?,
-            outputs: json_tensors(outputs, &read_file(outputs)?, "outputs")?,
-            tolerance: Tolerance::default(),
-        }]);
+        let expected = json_tensors(outputs, &read_file(outputs)?, "outputs")?;
+        return Ok(vec![Probe::of_tensors(name_of(inputs), read_inputs(inputs, None)?, expected)]);
     }
     Probe::read_all(&read_file(spec)?).map_err(|e| wrong(spec, e))
 }
@@ -39,6 +31,8 @@ fn name_of(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sedge_statement::Asked;
+
     use super::*;
 
     const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/digits");
@@ -50,14 +44,15 @@ mod tests {
         // The same file serves as outputs: it has a field of that name.
         let pair = format!("{DIGITS}/inputs/three.json={file}");
         let made = read_probes(Path::new(&pair)).unwrap().remove(0);
-        assert_eq!((made.inputs, made.outputs), (probe.inputs, probe.outputs));
+        assert_eq!(made.asked, probe.asked);
         assert_eq!(made.name, "three");
     }
 
     #[test]
     fn a_file_of_inputs_alone_asks_only_for_finite_outputs() {
         let inputs = format!("{DIGITS}/inputs/three.json");
-        assert_eq!(read_probes(Path::new(&inputs)).unwrap()[0].outputs, []);
+        let probe = read_probes(Path::new(&inputs)).unwrap().remove(0);
+        assert!(matches!(probe.asked, Asked::Tensors(trial) if trial.outputs.is_empty()));
     }
 
     #[test]

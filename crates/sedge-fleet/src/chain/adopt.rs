@@ -1,12 +1,14 @@
 //! Taking links into a chain: checked, tried, and only then adopted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
-use automerge::{Automerge, Change, ReadDoc, ScalarValue, Value};
+use automerge::{ActorId, Automerge, Change};
 use sedge_statement::ChangeHash;
 
 use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_LINKS};
-use crate::precheck::{self, Expected, Refusal};
+use crate::precheck::{self, Expected, Refusal, Shape};
+use crate::schema::{Content, Node};
 use crate::segment::Segment;
 
 /// Why links that the author signed are not adopted. The author's fault, and the sender's too, since no honest node holds them.
@@ -55,7 +57,7 @@ impl Chain {
             usize::try_from(cut.saturating_sub(self.held())).unwrap_or(usize::MAX).min(fresh.len())
         });
         // The last good state is in the links themselves. A copy of the document for every link would cost more than all checks together, so the
-        // document itself is the scratch copy, and is made again from its links where the new ones fail.
+        // document itself is the scratch copy, and is made again from its links where the new ones fail. So is the shape.
         if let Err(refusal) = self.advance(&fresh[..counting]) {
             self.rebuild()?;
             return Err(refusal);
@@ -65,7 +67,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Rebuilds a chain from links that this node adopted before, trusting its own disk as far as the hashes go.
+    /// Rebuilds a chain from links that this node adopted before. They are checked as if they came; only Automerge, which had them then, is left
+    /// out.
     pub(crate) fn restore(&mut self, links: Vec<Link>) -> Result<(), AdoptError> {
         self.bytes = links.iter().map(|link| link.raw.len()).sum();
         self.links = links;
@@ -89,38 +92,66 @@ impl Chain {
     /// Moves document, shape and handover past the links; after an error they are unusable.
     fn advance(&mut self, links: &[Link]) -> Result<(), AdoptError> {
         let held = self.held();
-        check_links(links, held, self.hash_at(held), &self.actor, &mut self.shape)?;
-        let doc = std::mem::replace(&mut self.doc, Automerge::new());
-        self.doc = try_links(doc, held, links)?;
-        if self.handover.is_none() && self.id.epoch > 0 && !links.is_empty() {
-            self.handover = Some(read_handover(&self.doc)?);
+        check_links(links, held, self.hash_at(held), &self.actor, &mut self.shape).map_err(refused)?;
+        self.automerge()?;
+        let doc = self.doc.take().expect("it was just made");
+        self.doc = OnceLock::from(try_links(doc, held, links)?);
+        self.reading.take();
+        if self.handover.is_none() {
+            self.read_handover(held + links.len() as u64)?;
         }
         Ok(())
     }
 
+    /// The Automerge document of the links that count.
+    pub(crate) fn automerge(&self) -> Result<&Automerge, AdoptError> {
+        if self.doc.get().is_none() {
+            let mut empty = Automerge::new();
+            empty.set_actor(ActorId::from(self.actor));
+            let doc = apply_links(empty, self.counting()).ok_or(AdoptError::DoesNotApply)?;
+            let _ = self.doc.set(doc);
+        }
+        Ok(self.doc.get().expect("it was just made"))
+    }
+
+    fn counting(&self) -> &[Link] {
+        &self.links[..usize::try_from(self.len()).unwrap_or(usize::MAX)]
+    }
+
     fn rebuild(&mut self) -> Result<(), AdoptError> {
-        let empty = Self::new(self.id.clone(), self.cut);
-        (self.shape, self.handover) = (empty.shape, None);
-        let counting = usize::try_from(self.len()).unwrap_or(usize::MAX);
-        check_links(&self.links[..counting], 0, None, &self.actor, &mut self.shape)?;
-        self.doc = apply_links(empty.doc, &self.links[..counting]).ok_or(AdoptError::DoesNotApply)?;
-        if self.id.epoch > 0 && counting > 0 {
-            self.handover = Some(read_handover(&self.doc)?);
+        let mut shape = Shape::default();
+        self.handover = None;
+        self.doc.take();
+        self.reading.take();
+        check_links(self.counting(), 0, None, &self.actor, &mut shape).map_err(refused)?;
+        self.shape = shape;
+        self.read_handover(self.len())
+    }
+
+    /// Reads what the first link of a later epoch says of the one before.
+    fn read_handover(&mut self, links: u64) -> Result<(), AdoptError> {
+        if self.id.epoch > 0 && links > 0 {
+            self.handover = Some(read_handover(&self.shape).ok_or(AdoptError::NoHandover)?);
         }
         Ok(())
     }
 }
 
+fn refused((seq, refusal): (u64, Refusal)) -> AdoptError {
+    AdoptError::Link { seq, refusal }
+}
+
+/// Checks links that follow `held` ones; answers which is refused, and why.
 fn check_links(
     links: &[Link],
     held: u64,
     mut previous: Option<ChangeHash>,
     actor: &[u8],
-    shape: &mut precheck::Shape,
-) -> Result<(), AdoptError> {
+    shape: &mut Shape,
+) -> Result<(), (u64, Refusal)> {
     for (seq, link) in (held + 1..).zip(links) {
-        let place = precheck::check(&link.raw, Expected { actor, seq, previous }, shape)
-            .map_err(|refusal| AdoptError::Link { seq, refusal })?;
+        let place =
+            precheck::check(&link.raw, Expected { actor, seq, previous }, shape).map_err(|refusal| (seq, refusal))?;
         previous = Some(place.hash);
     }
     Ok(())
@@ -129,17 +160,20 @@ fn check_links(
 /// Applies links, and proves that the document survives being stored.
 ///
 /// A stored document keeps operations, not changes; loading makes the changes again from the operations and compares hashes. So the new changes
-/// are made again here, by the same code, and must be the bytes that came. Storing and loading the whole document as well, which costs
-/// as much as all its links, is left to every [`RELOAD_EVERY`]th link and to the first.
+/// are made again here, by the same code, and must be the bytes that came. At every [`RELOAD_EVERY`]th link and at the first the whole
+/// document is stored and loaded instead, which costs as much as all its links and says more: the head that comes out of it is a hash over
+/// every change made again.
 fn try_links(doc: Automerge, held: u64, links: &[Link]) -> Result<Automerge, AdoptError> {
     let Some(last) = links.last() else { return Ok(doc) };
     let before = doc.get_heads();
     let doc = apply_links(doc, links).ok_or(AdoptError::DoesNotApply)?;
     let reload = held == 0 || held / RELOAD_EVERY != (held + links.len() as u64) / RELOAD_EVERY;
     let proof = catch_unwind(AssertUnwindSafe(|| {
+        if reload {
+            return reloads(&doc, last.hash);
+        }
         let again = doc.get_changes(&before);
-        let same = again.len() == links.len() && again.iter().zip(links).all(|(a, link)| a.raw_bytes() == link.raw);
-        same && (!reload || reloads(&doc, last.hash))
+        again.len() == links.len() && again.iter().zip(links).all(|(again, link)| again.raw_bytes() == link.raw)
     }));
     if proof.unwrap_or(false) { Ok(doc) } else { Err(AdoptError::DoesNotReload) }
 }
@@ -163,27 +197,14 @@ fn heads_are(doc: &Automerge, hash: ChangeHash) -> bool {
     matches!(doc.get_heads().as_slice(), [head] if head.0 == *hash.as_bytes())
 }
 
-fn read_handover(doc: &Automerge) -> Result<Handover, AdoptError> {
-    let scalar = |object: &automerge::ObjId, key: &str| match doc.get(object, key) {
-        Ok(Some((Value::Scalar(scalar), _))) => Some(scalar.into_owned()),
-        _ => None,
+fn read_handover(doc: &impl Content) -> Option<Handover> {
+    let Ok(Some(Node::Map(previous))) = doc.get(&doc.root(), "previous") else { return None };
+    let Ok(Some(Node::Unsigned(seq))) = doc.get(&previous, "seq") else { return None };
+    let head = match doc.get(&previous, "head") {
+        Ok(Some(Node::Bytes(bytes))) if seq > 0 => Some(ChangeHash::from_bytes(bytes.as_ref().try_into().ok()?)),
+        Ok(Some(Node::Null)) if seq == 0 => None,
+        _ => return None,
     };
-    let number = |object: &automerge::ObjId, key: &str| match scalar(object, key) {
-        Some(ScalarValue::Uint(n)) => Some(n),
-        _ => None,
-    };
-    let read = || {
-        let Ok(Some((Value::Object(automerge::ObjType::Map), previous))) = doc.get(automerge::ROOT, "previous") else {
-            return None;
-        };
-        let seq = number(&previous, "seq")?;
-        let head = match scalar(&previous, "head")? {
-            ScalarValue::Bytes(bytes) if seq > 0 => Some(ChangeHash::from_bytes(bytes.try_into().ok()?)),
-            ScalarValue::Null if seq == 0 => None,
-            _ => return None,
-        };
-        let complete_after = number(&automerge::ROOT, "complete_after")?;
-        (1..=MAX_LINKS).contains(&complete_after).then_some(Handover { head, seq, complete_after })
-    };
-    read().ok_or(AdoptError::NoHandover)
+    let Ok(Some(Node::Unsigned(complete_after))) = doc.get(&doc.root(), "complete_after") else { return None };
+    (1..=MAX_LINKS).contains(&complete_after).then_some(Handover { head, seq, complete_after })
 }

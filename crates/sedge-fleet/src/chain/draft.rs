@@ -16,6 +16,9 @@ pub(crate) enum DraftError {
     /// The link would not be accepted by anybody: too long, or too many operations.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// Automerge does not take the links before it, which it took when they were written.
+    #[error("automerge refuses the links before it")]
+    Unusable,
 }
 
 impl Chain {
@@ -25,7 +28,7 @@ impl Chain {
         now: Timestamp,
         edit: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
     ) -> Result<Option<Vec<u8>>, DraftError> {
-        let mut scratch = self.doc.clone();
+        let mut scratch = self.automerge().map_err(|_| DraftError::Unusable)?.clone();
         scratch.set_actor(automerge::ActorId::from(self.actor));
         let mut transaction = scratch.transaction();
         edit(&mut transaction)?;

@@ -2,7 +2,7 @@
 
 use sedge_statement::{NodeId, Object, ObjectError, ObjectId, ObjectKind, Timestamp};
 
-use super::{Effect, Fleet, send};
+use super::{Effect, Fleet, send, send_all};
 use crate::documents::Documents;
 use crate::frame::{Cause, Frame, Item};
 use crate::membership::CertificateRefusal;
@@ -36,13 +36,13 @@ impl Fleet {
     /// # Errors
     /// See [`PublishError`]; nothing was kept.
     pub fn publish(&mut self, object: Object, _now: Timestamp) -> Result<Vec<Effect>, PublishError> {
-        let mut out = Vec::new();
         let bytes = object.to_bytes();
         Object::open(&bytes, self.mesh)?;
-        let Some(write) = self.keep(object, bytes.len())? else { return Ok(out) };
+        let Some(write) = self.keep(object, bytes.len())? else { return Ok(Vec::new()) };
+        let mut out = self.clear_debris();
         out.push(Effect::Persist(vec![write]));
         let frame = Frame::Items { cause: Cause::New, items: vec![Item::Object(bytes)] };
-        self.others(None).into_iter().for_each(|peer| send(peer, &frame, &mut out));
+        send_all(self.others(None), &frame, &mut out);
         self.changed(&mut out);
         Ok(out)
     }

@@ -2,7 +2,7 @@
 
 use sedge_statement::{DocId, NodeId, Scope, SignedHead, Timestamp};
 
-use super::{Effect, Fleet, send};
+use super::{Effect, Fleet, send, send_all};
 use crate::documents::{Forked, Offered};
 use crate::fork::Side;
 use crate::frame::{Cause, Frame, Item};
@@ -46,7 +46,8 @@ impl Fleet {
             Ok(segment) => segment,
             Err(error) => return self.fault(peer, format_args!("links: {error}"), out),
         };
-        let forward = (cause == Cause::New).then(|| links_frame(Cause::New, first_seq, &segment));
+        let others = if cause == Cause::New { self.others(Some(peer)) } else { Vec::new() };
+        let forward = (!others.is_empty()).then(|| links_frame(Cause::New, first_seq, &segment));
         let offered = self.documents.offer(segment);
         if let Some(state) = self.peers.get_mut(&peer) {
             match &offered {
@@ -58,9 +59,9 @@ impl Fleet {
             Offered::Known => {}
             Offered::Adopted(writes) => {
                 out.push(Effect::Persist(writes));
-                match forward {
-                    Some(frame) => self.others(Some(peer)).into_iter().for_each(|other| send(other, &frame, out)),
-                    None => self.hurry_others(peer, now),
+                match cause {
+                    Cause::New => forward.into_iter().for_each(|frame| send_all(others.iter().copied(), &frame, out)),
+                    Cause::CatchUp => self.hurry_others(peer, now),
                 }
                 self.changed(out);
             }
@@ -106,7 +107,7 @@ impl Fleet {
         let evidence = self.documents.forks().find(|(known, _)| *known == id).map(|(_, bytes)| bytes.to_vec());
         if let Some(bytes) = evidence {
             let frame = Frame::Items { cause: Cause::New, items: vec![Item::Fork(bytes)] };
-            self.others(from).into_iter().for_each(|other| send(other, &frame, out));
+            send_all(self.others(from), &frame, out);
         }
         self.changed(out);
     }

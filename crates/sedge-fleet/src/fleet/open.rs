@@ -1,4 +1,17 @@
 //! Restoring a fleet from its records.
+//!
+//! A record was written only after every check, by this node, to a disk that only it writes. So what has to be found at a start is damage,
+//! not malice: whoever can forge these records can also read the key beside them. What is proven anew is
+//!
+//! - of an object, that its bytes give the digest that is its name: no signature is verified again, since the digest covers it;
+//! - of a document, each record's own checksum, the links' hashes up to the last signed head, that head's signature, and the whole check of
+//!   every link, which also gives what the document says. One signature covers all before it;
+//! - of evidence, all of it: it is rare.
+//!
+//! Automerge is given this node's own documents, to write on; others' when their next link comes. It had every link before the link was stored.
+//!
+//! What is damaged is left out with a [`FindingKind::Damaged`], removed from the store with the next event, and asked for again, since others hold
+//! it too. Only this node's own documents refuse to open: a node that forgets what it wrote would write it differently, and fork.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +21,11 @@ use super::Fleet;
 use crate::chain::{AdoptError, Chain, Link};
 use crate::documents::Documents;
 use crate::finding::Findings;
-use crate::fork::EvidenceError;
+use crate::fork::{Evidence, EvidenceError};
 use crate::objects::Objects;
 use crate::record::{self, Key};
-use crate::{Finding, FindingKind, Membership};
+use crate::view::Fold;
+use crate::{Finding, FindingKind, Membership, Write};
 
 /// Why a fleet does not open.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +34,8 @@ pub enum OpenError {
     /// The genesis is not this mesh's. Without it nothing can be judged: join again.
     #[error("the genesis is {0}")]
     Genesis(#[from] GenesisError),
-    /// A record is damaged. Remove the record named, or all of its document's: sync brings back what others hold.
+    /// A record of this node's own document is damaged. Restore the home from a copy, or join anew under a new key; or remove all of that
+    /// document's records, where neighbours hold it too and will be heard before the next write.
     #[error("record {} is damaged: {source}", Name(key))]
     Record {
         /// Its key.
@@ -76,19 +91,32 @@ impl std::fmt::Display for Name<'_> {
     }
 }
 
-/// Records sorted by what they are.
-#[derive(Default)]
+/// A link's place in its chain, and what its record came to.
+type StoredLink = (u64, Result<Link, RecordError>);
+
+/// Records sorted by what they are, and those that are damaged.
 struct Sorted {
-    links: BTreeMap<DocId, BTreeMap<u64, Link>>,
+    mesh: MeshId,
+    documents: BTreeMap<DocId, Vec<StoredLink>>,
     objects: BTreeMap<ObjectId, (Object, usize)>,
     forks: Vec<(ObjectId, Vec<u8>)>,
+    damage: Vec<Damage>,
+}
+
+/// Records that are left out.
+struct Damage {
+    keys: Vec<Vec<u8>>,
+    doc: Option<DocId>,
+    what: String,
 }
 
 impl Fleet {
     /// Restores a fleet from what was persisted: nothing, at the first start.
     ///
+    /// Damaged records that others hold too are left out, with findings.
+    ///
     /// # Errors
-    /// [`OpenError::Record`] names the first record that does not hold.
+    /// [`OpenError::Record`] names a record that cannot be left out.
     pub fn open(
         genesis: &[u8],
         mesh: MeshId,
@@ -96,26 +124,11 @@ impl Fleet {
         records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Self, OpenError> {
         let genesis = Genesis::open(genesis, mesh)?;
-        let mut sorted = Sorted::default();
+        let mut sorted = Sorted::new(mesh);
         for (key, value) in records {
-            sorted.add(&key, value, mesh).map_err(|source| OpenError::Record { key, source })?;
+            sorted.add(key, value)?;
         }
-        let mut documents = Documents::default();
-        for (doc, links) in sorted.links {
-            let last = links.keys().next_back().copied().unwrap_or(0);
-            let chain = restore(&doc, links, mesh).map_err(|(seq, source)| OpenError::Record {
-                key: record::link_key(&doc, seq.unwrap_or(last)),
-                source,
-            })?;
-            documents.restore(doc, chain);
-        }
-        for (id, bytes) in sorted.forks {
-            let cut = |documents: &mut Documents| -> Result<(), RecordError> {
-                documents.accept(Documents::open_evidence(&bytes, mesh)?)?;
-                Ok(())
-            };
-            cut(&mut documents).map_err(|source| OpenError::Record { key: record::fork_key(&id), source })?;
-        }
+        let documents = sorted.restore_documents(me)?;
         let mut fleet = Self {
             mesh,
             me,
@@ -124,10 +137,16 @@ impl Fleet {
             objects: Objects::default(),
             documents,
             findings: Findings::default(),
+            debris: Vec::new(),
             peers: BTreeMap::new(),
             digest: None,
-            view: None,
+            fold: Fold::default(),
+            unfolded: true,
         };
+        for Damage { keys, doc, what } in sorted.damage {
+            fleet.findings.note(Finding::new(FindingKind::Damaged, me, doc, what));
+            fleet.debris.extend(keys.into_iter().map(|key| Write { key, value: None }));
+        }
         fleet.restore_objects(sorted.objects);
         Ok(fleet)
     }
@@ -149,48 +168,106 @@ impl Fleet {
 }
 
 impl Sorted {
-    fn add(&mut self, key: &[u8], value: Vec<u8>, mesh: MeshId) -> Result<(), RecordError> {
-        match record::parse_key(key).ok_or(RecordError::Key)? {
-            Key::Link(doc, seq) => {
-                let link = record::parse_link(key, &doc, &value).ok_or(RecordError::Damaged)?;
-                self.links.entry(doc).or_default().insert(seq, link);
+    fn new(mesh: MeshId) -> Self {
+        Self { mesh, documents: BTreeMap::new(), objects: BTreeMap::new(), forks: Vec::new(), damage: Vec::new() }
+    }
+
+    fn add(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), OpenError> {
+        match record::parse_key(&key) {
+            // Of a later version, perhaps: to be refused rather than removed.
+            None => return Err(OpenError::Record { key, source: RecordError::Key }),
+            Some(Key::Link(doc, seq)) => {
+                let link = record::parse_link(&key, &doc, &value).ok_or(RecordError::Damaged);
+                self.documents.entry(doc).or_default().push((seq, link));
             }
-            Key::Object(id) => {
-                let object = Object::open(&value, mesh)?;
-                if object.id() != id {
-                    return Err(RecordError::Name);
-                }
-                self.objects.insert(id, (object, value.len()));
-            }
-            Key::Fork(id) => {
-                if crate::fork::Evidence::id(&value) != id {
-                    return Err(RecordError::Name);
-                }
-                self.forks.push((id, value));
-            }
+            Some(Key::Object(id)) => match Object::restore(&value, self.mesh) {
+                Ok(object) if object.id() == id => drop(self.objects.insert(id, (object, value.len()))),
+                Ok(_) => self.leave_out(key, RecordError::Name),
+                Err(error) => self.leave_out(key, error.into()),
+            },
+            Some(Key::Fork(id)) if Evidence::id(&value) == id => self.forks.push((id, value)),
+            Some(Key::Fork(_)) => self.leave_out(key, RecordError::Name),
         }
         Ok(())
     }
+
+    fn leave_out(&mut self, key: Vec<u8>, error: RecordError) {
+        let what = format_args!("{} in the store: {error}", Name(&key)).to_string();
+        self.damage.push(Damage { keys: vec![key], doc: None, what });
+    }
+
+    /// Rebuilds every chain, and cuts those that forked.
+    fn restore_documents(&mut self, me: NodeId) -> Result<Documents, OpenError> {
+        let mut documents = Documents::default();
+        for (doc, mut links) in std::mem::take(&mut self.documents) {
+            links.sort_by_key(|(seq, _)| *seq);
+            let keys: Vec<u64> = links.iter().map(|(seq, _)| *seq).collect();
+            let (chain, damage) = restore(&doc, links, self.mesh);
+            if let Some((seq, source)) = damage {
+                if doc.author == me {
+                    return Err(OpenError::Record { key: record::link_key(&doc, seq), source });
+                }
+                let kept = chain.as_ref().map_or(0, |chain| chain.links_from(1).count() as u64);
+                let lost = keys.into_iter().filter(|seq| *seq > kept).map(|seq| record::link_key(&doc, seq));
+                let what = format_args!("link {seq} in the store: {source}").to_string();
+                self.damage.push(Damage { keys: lost.collect(), doc: Some(doc.clone()), what });
+            }
+            if let Some(chain) = chain {
+                // It is what the next link is written with.
+                if doc.author == me
+                    && let Err(error) = chain.automerge()
+                {
+                    return Err(OpenError::Record { key: record::link_key(&doc, chain.len()), source: error.into() });
+                }
+                documents.restore(doc, chain);
+            }
+        }
+        for (id, bytes) in std::mem::take(&mut self.forks) {
+            let opened = Documents::open_evidence(&bytes, self.mesh).map_err(RecordError::from);
+            if let Err(error) = opened.and_then(|evidence| Ok(documents.accept(evidence)?)) {
+                self.leave_out(record::fork_key(&id), error);
+            }
+        }
+        Ok(documents)
+    }
 }
 
-/// Rebuilds one chain. The last head's signature covers all links before it; the others are needed only to cut stretches.
-fn restore(doc: &DocId, links: BTreeMap<u64, Link>, mesh: MeshId) -> Result<Chain, (Option<u64>, RecordError)> {
-    let mut list = Vec::with_capacity(links.len());
+/// Rebuilds one chain, as far as its records and a signed head go; and says which link's record is damaged, if one is.
+fn restore(
+    doc: &DocId,
+    links: Vec<(u64, Result<Link, RecordError>)>,
+    mesh: MeshId,
+) -> (Option<Chain>, Option<(u64, RecordError)>) {
+    let mut list: Vec<Link> = Vec::with_capacity(links.len());
+    let mut damage = None;
     for ((seq, link), wanted) in links.into_iter().zip(1u64..) {
-        if seq != wanted {
-            return Err((Some(seq), RecordError::Gap));
+        let named = |link: &Link| link.head.as_ref().is_none_or(|h| (&h.doc, h.seq, h.head) == (doc, seq, link.hash));
+        match link {
+            Ok(link) if seq == wanted && named(&link) => list.push(link),
+            Ok(_) if seq == wanted => damage = Some((seq, RecordError::Name)),
+            Ok(_) => damage = Some((seq, RecordError::Gap)),
+            Err(error) => damage = Some((seq, error)),
         }
-        if link.head.as_ref().is_some_and(|head| (&head.doc, head.seq, head.head) != (doc, seq, link.hash)) {
-            return Err((Some(seq), RecordError::Name));
+        if damage.is_some() {
+            break;
         }
-        list.push(link);
     }
-    let head = list.last().and_then(|link| link.head.clone()).ok_or((None, RecordError::NoHead))?;
-    head.verify(mesh).map_err(|error| (None, error.into()))?;
-    let mut chain = Chain::new(doc.clone(), None);
-    chain.restore(list).map_err(|error| match error {
-        AdoptError::Link { seq, .. } => (Some(seq), RecordError::Chain(error)),
-        _ => (None, RecordError::Chain(error)),
-    })?;
-    if chain.head() == Some(head.head) { Ok(chain) } else { Err((None, RecordError::Name)) }
+    // Only the last head is verified: its signature covers all links before it, and the other heads serve to cut stretches.
+    while let Some(last) = list.last() {
+        let seq = list.len() as u64;
+        let error = match last.head.as_ref().map(|head| head.verify(mesh)) {
+            None => RecordError::NoHead,
+            Some(Err(error)) => error.into(),
+            Some(Ok(())) => {
+                let mut chain = Chain::new(doc.clone(), None);
+                return match chain.restore(list) {
+                    Ok(()) => (Some(chain), damage),
+                    Err(error) => (None, damage.or(Some((seq, error.into())))),
+                };
+            }
+        };
+        damage.get_or_insert((seq, error));
+        list.pop();
+    }
+    (None, damage)
 }

@@ -3,7 +3,7 @@
 use automerge::AutomergeError;
 use sedge_statement::{DocId, DocKind, SecretKey, SignedHead, Timestamp};
 
-use super::{Effect, Fleet, send};
+use super::{Effect, Fleet, send_all};
 use crate::chain::{Chain, DraftError, Handover, MAX_CHAIN_BYTES, MAX_LINKS, put_handover};
 use crate::documents::{Offered, doc_id};
 use crate::frame::Cause;
@@ -45,6 +45,9 @@ pub enum WriteError {
     /// Automerge refuses the edits.
     #[error("automerge: {0}")]
     Automerge(#[source] AutomergeError),
+    /// Automerge does not take what this node wrote before, and took then. Update it; this version cannot continue the document.
+    #[error("automerge refuses this node's own document")]
+    Unusable,
 }
 
 impl From<DraftError> for WriteError {
@@ -52,6 +55,7 @@ impl From<DraftError> for WriteError {
         match error {
             DraftError::Automerge(error) => Self::Automerge(error),
             DraftError::Refused(refusal) => Self::Link(refusal),
+            DraftError::Unusable => Self::Unusable,
         }
     }
 }
@@ -94,7 +98,7 @@ impl Fleet {
             // Every draft passed the checks of this very chain, so only the quota can be in the way; what was adopted before stays.
             let Offered::Adopted(more) = self.documents.offer(segment) else { break };
             writes.extend(more);
-            self.others(None).into_iter().for_each(|peer| send(peer, &frame, &mut sends));
+            send_all(self.others(None), &frame, &mut sends);
         }
         if changes && writes.is_empty() {
             return Err(WriteError::OverQuota);
@@ -142,7 +146,7 @@ impl Fleet {
             return Ok(builder.made);
         }
         let before = self.documents.current(self.me, kind).and_then(|id| self.documents.chain(id));
-        let state = before.map(|chain| snapshot(chain.doc(), kind)).unwrap_or_default();
+        let state = before.map(|chain| snapshot(chain.content(), kind)).unwrap_or_default();
         let mut handover =
             Handover { head: before.and_then(Chain::head), seq: before.map_or(0, Chain::len), complete_after: 1 };
         // How many links the state takes is known only once they are made; the number itself stands in the first.

@@ -1,4 +1,4 @@
-//! The one encoding of each column, to compare with what came (and, in attack tests, to make what should not come).
+//! The one encoding of each column, for tests: to hold the decoder to it, and to make what should not come.
 
 /// Appends an unsigned LEB128.
 pub(crate) fn uleb(out: &mut Vec<u8>, mut value: u64) {

@@ -2,13 +2,13 @@
 
 use super::columns::Columns;
 use super::reader::Reader;
-use super::{MAX_OPERATIONS, Refusal, encode};
+use super::{MAX_OPERATIONS, Refusal};
 
 /// What an operation is about inside its object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key<'a> {
     /// A map's key.
-    Name(String),
+    Name(&'a str),
     /// Before the first element; only an insertion may say so.
     Head,
     /// The element that this operation inserted.
@@ -17,55 +17,49 @@ pub(super) enum Key {
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum Action<'a> {
     MakeMap,
     MakeList,
     MakeText,
-    Set(Value),
+    Set(Value<'a>),
     Delete,
 }
 
-/// The type of a value that is set. The bytes themselves are none of the check's business.
+/// A value that is set, as far as documents' readers know its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value {
-    Text,
-    EmptyText,
+pub(super) enum Value<'a> {
+    Text(&'a str),
+    Unsigned(u64),
+    Bytes(&'a [u8]),
+    Null,
     Other,
 }
 
 /// One operation. Ids are counters alone, since a document has one actor.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct Row<'a> {
     /// The object: zero is the root.
     pub(super) object: u64,
-    pub(super) key: Key,
+    pub(super) key: Key<'a>,
     pub(super) insert: bool,
-    pub(super) action: Action,
+    pub(super) action: Action<'a>,
     pub(super) replaces: Option<u64>,
 }
 
 /// Decodes the columns into operations.
-pub(super) fn rows(columns: &Columns<'_>) -> Result<Vec<Row>, Refusal> {
-    let actions = required(unsigned(columns.action, MAX_OPERATIONS)?, "actions")?;
+pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
+    let actions = required(unsigned(columns.action, MAX_OPERATIONS, "actions")?, "actions")?;
     let n = actions.len();
     if n == 0 {
         return Err(Refusal::Empty);
     }
-    canonical(encode::unsigned(&actions), columns.action, "actions")?;
-    let object_actor = optional(unsigned(columns.object_actor, n)?, n, "objects")?;
-    let object_counter = optional(unsigned(columns.object_counter, n)?, n, "objects")?;
-    canonical(encode::nullable_unsigned(&object_actor), columns.object_actor, "objects")?;
-    canonical(encode::nullable_unsigned(&object_counter), columns.object_counter, "objects")?;
-    let key_actor = optional(unsigned(columns.key_actor, n)?, n, "keys")?;
-    let key_counter = optional(deltas(columns.key_counter, n)?, n, "keys")?;
-    let key_string = optional(strings(columns.key_string, n)?, n, "keys")?;
-    canonical(encode::nullable_unsigned(&key_actor), columns.key_actor, "keys")?;
-    canonical(encode::deltas(&key_counter), columns.key_counter, "keys")?;
-    canonical(encode::nullable_strings(&key_string), columns.key_string, "keys")?;
-    let insert = booleans(columns.insert, n)?;
-    canonical(encode::booleans(&insert), columns.insert, "insertions")?;
-    let metas = required(unsigned(columns.value_meta, n)?, "values")?;
-    canonical(encode::unsigned(&metas), columns.value_meta, "values")?;
+    let object_actor = optional(unsigned(columns.object_actor, n, "objects")?, n, "objects")?;
+    let object_counter = optional(unsigned(columns.object_counter, n, "objects")?, n, "objects")?;
+    let key_actor = optional(unsigned(columns.key_actor, n, "keys")?, n, "keys")?;
+    let key_counter = optional(deltas(columns.key_counter, n, "keys")?, n, "keys")?;
+    let key_string = optional(strings(columns.key_string, n, "keys")?, n, "keys")?;
+    let insert = booleans(columns.insert, n, "insertions")?;
+    let metas = required(unsigned(columns.value_meta, n, "values")?, "values")?;
     let values = values(&metas, columns.value)?;
     let replaces = predecessors(columns, n)?;
     if insert.len() != n || values.len() != n || replaces.len() != n {
@@ -93,29 +87,29 @@ fn object(actor: Option<u64>, counter: Option<u64>) -> Result<u64, Refusal> {
     }
 }
 
-fn key(actor: Option<u64>, counter: Option<i64>, name: Option<&str>) -> Result<Key, Refusal> {
+fn key(actor: Option<u64>, counter: Option<i64>, name: Option<&str>) -> Result<Key<'_>, Refusal> {
     match (actor, counter, name) {
-        (None, None, Some(name)) if !name.is_empty() => Ok(Key::Name(name.to_owned())),
+        (None, None, Some(name)) if !name.is_empty() => Ok(Key::Name(name)),
         (None, Some(0), None) => Ok(Key::Head),
         (Some(0), Some(counter), None) if counter > 0 => Ok(Key::Element(counter.unsigned_abs())),
         _ => Err(Refusal::Invalid("key")),
     }
 }
 
-fn action(number: u64, value: Option<Value>) -> Result<Action, Refusal> {
+fn action(number: u64, value: Option<Value<'_>>) -> Result<Action<'_>, Refusal> {
     Ok(match (number, value) {
         (0, None) => Action::MakeMap,
         (2, None) => Action::MakeList,
         (4, None) => Action::MakeText,
         (3, None) => Action::Delete,
         // The only value of type null is the null itself, which a set may hold.
-        (1, value) => Action::Set(value.unwrap_or(Value::Other)),
+        (1, value) => Action::Set(value.unwrap_or(Value::Null)),
         _ => return Err(Refusal::Unsupported),
     })
 }
 
-/// The types of the values; none for null.
-fn values(metas: &[u64], raw: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
+/// The values; none for null.
+fn values<'a>(metas: &[u64], raw: &'a [u8]) -> Result<Vec<Option<Value<'a>>>, Refusal> {
     let mut raw = Reader::new(raw);
     let mut values = Vec::with_capacity(metas.len());
     for meta in metas {
@@ -125,11 +119,10 @@ fn values(metas: &[u64], raw: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
         values.push(match meta & 0xf {
             0 if len == 0 => None,
             1 | 2 if len == 0 => Some(Value::Other),
-            3 => integer.unsigned().map(|_| Some(Value::Other))?,
+            3 => Some(Value::Unsigned(integer.unsigned()?)),
             4 | 9 => integer.signed().map(|_| Some(Value::Other))?,
-            6 if std::str::from_utf8(bytes).is_err() => return Err(Refusal::Invalid("text")),
-            6 => Some(if len == 0 { Value::EmptyText } else { Value::Text }),
-            7 => Some(Value::Other),
+            6 => Some(Value::Text(std::str::from_utf8(bytes).map_err(|_| Refusal::Invalid("text"))?)),
+            7 => Some(Value::Bytes(bytes)),
             _ => return Err(Refusal::Unsupported),
         });
         if matches!(meta & 0xf, 3 | 4 | 9) && integer.remaining() > 0 {
@@ -141,16 +134,13 @@ fn values(metas: &[u64], raw: &[u8]) -> Result<Vec<Option<Value>>, Refusal> {
 
 /// Which operation each operation replaces: at most one, since one author never conflicts with itself.
 fn predecessors(columns: &Columns<'_>, n: usize) -> Result<Vec<Option<u64>>, Refusal> {
-    let counts = required(unsigned(columns.pred_count, n)?, "predecessors")?;
-    canonical(encode::unsigned(&counts), columns.pred_count, "predecessors")?;
+    let counts = required(unsigned(columns.pred_count, n, "predecessors")?, "predecessors")?;
     if counts.iter().any(|count| *count > 1) {
         return Err(Refusal::Predecessor);
     }
     let total = counts.iter().filter(|count| **count == 1).count();
-    let actors = required(unsigned(columns.pred_actor, total)?, "predecessors")?;
-    let counters = deltas(columns.pred_counter, total)?;
-    canonical(encode::unsigned(&actors), columns.pred_actor, "predecessors")?;
-    canonical(encode::deltas(&counters), columns.pred_counter, "predecessors")?;
+    let actors = required(unsigned(columns.pred_actor, total, "predecessors")?, "predecessors")?;
+    let counters = deltas(columns.pred_counter, total, "predecessors")?;
     if actors.len() != total || counters.len() != total {
         return Err(Refusal::Rows("predecessors"));
     }
@@ -170,68 +160,105 @@ fn predecessors(columns: &Columns<'_>, n: usize) -> Result<Vec<Option<u64>>, Ref
         .collect()
 }
 
+/// What stood before in a column: it says which run an honest writer's encoder could have begun next.
+#[derive(Clone, Copy, PartialEq)]
+enum Before<T> {
+    Nothing,
+    Nulls,
+    Run(T),
+    Literal(T),
+}
+
 /// Decodes runs of values that may be null, at most `max` rows, each run counted before it is made.
-fn runs<'a, T: Copy>(
+///
+/// Accepted is the one encoding that an honest writer makes: runs of two or more equal values, stretches of values that each differ from the
+/// next, runs of nulls, each as long as it can be; and no column at all where there are only nulls.
+fn runs<'a, T: Copy + PartialEq>(
     bytes: &'a [u8],
     max: usize,
+    what: &'static str,
     read: impl Fn(&mut Reader<'a>) -> Result<T, Refusal>,
 ) -> Result<Vec<Option<T>>, Refusal> {
     let mut from = Reader::new(bytes);
-    let mut rows = Vec::new();
+    let mut rows = Vec::with_capacity(if bytes.is_empty() { 0 } else { max.min(USUAL_ROWS) });
+    let (mut before, mut only_nulls) = (Before::Nothing, true);
+    let otherwise = Err(Refusal::NotCanonical(what));
     while from.remaining() > 0 {
         let head = from.signed()?;
         let count = if head == 0 { from.unsigned()? } else { head.unsigned_abs() };
         let room = max - rows.len();
         let count = usize::try_from(count).ok().filter(|n| *n <= room).ok_or(Refusal::TooManyOperations)?;
+        only_nulls &= head == 0;
         match head {
-            0 => rows.resize(rows.len() + count, None),
+            0 => {
+                if count == 0 || before == Before::Nulls {
+                    return otherwise;
+                }
+                rows.resize(rows.len() + count, None);
+                before = Before::Nulls;
+            }
             1.. => {
                 let value = read(&mut from)?;
+                if count == 1 || before == Before::Run(value) || before == Before::Literal(value) {
+                    return otherwise;
+                }
                 rows.resize(rows.len() + count, Some(value));
+                before = Before::Run(value);
             }
             _ => {
+                if matches!(before, Before::Literal(_)) {
+                    return otherwise;
+                }
                 for _ in 0..count {
-                    rows.push(Some(read(&mut from)?));
+                    let value = read(&mut from)?;
+                    if before == Before::Run(value) || before == Before::Literal(value) {
+                        return otherwise;
+                    }
+                    rows.push(Some(value));
+                    before = Before::Literal(value);
                 }
             }
         }
     }
-    Ok(rows)
+    if only_nulls && !bytes.is_empty() { otherwise } else { Ok(rows) }
 }
 
-fn unsigned(bytes: &[u8], max: usize) -> Result<Vec<Option<u64>>, Refusal> {
-    runs(bytes, max, Reader::unsigned)
+/// Room made before the first row; most links have fewer.
+const USUAL_ROWS: usize = 32;
+
+pub(super) fn unsigned(bytes: &[u8], max: usize, what: &'static str) -> Result<Vec<Option<u64>>, Refusal> {
+    runs(bytes, max, what, Reader::unsigned)
 }
 
-fn strings(bytes: &[u8], max: usize) -> Result<Vec<Option<&str>>, Refusal> {
-    runs(bytes, max, |from| {
+pub(super) fn strings<'a>(bytes: &'a [u8], max: usize, what: &'static str) -> Result<Vec<Option<&'a str>>, Refusal> {
+    runs(bytes, max, what, |from| {
         let len = from.length()?;
         std::str::from_utf8(from.take(len)?).map_err(|_| Refusal::Invalid("text"))
     })
 }
 
-fn deltas(bytes: &[u8], max: usize) -> Result<Vec<Option<i64>>, Refusal> {
+pub(super) fn deltas(bytes: &[u8], max: usize, what: &'static str) -> Result<Vec<Option<i64>>, Refusal> {
     let mut last = 0i64;
-    runs(bytes, max, Reader::signed)?
-        .into_iter()
-        .map(|difference| {
-            difference
-                .map(|d| {
-                    last = last.checked_add(d).ok_or(Refusal::Invalid("integer"))?;
-                    Ok(last)
-                })
-                .transpose()
-        })
-        .collect()
+    let mut rows = runs(bytes, max, what, Reader::signed)?;
+    for row in rows.iter_mut().flatten() {
+        last = last.checked_add(*row).ok_or(Refusal::Invalid("integer"))?;
+        *row = last;
+    }
+    Ok(rows)
 }
 
-fn booleans(bytes: &[u8], max: usize) -> Result<Vec<bool>, Refusal> {
+/// Decodes the lengths of alternating runs, the first of `false`; only that one may be empty, and only before another.
+pub(super) fn booleans(bytes: &[u8], max: usize, what: &'static str) -> Result<Vec<bool>, Refusal> {
     let mut from = Reader::new(bytes);
-    let mut rows = Vec::new();
+    let mut rows = Vec::with_capacity(if bytes.is_empty() { 0 } else { max.min(USUAL_ROWS) });
     let mut value = false;
     while from.remaining() > 0 {
+        let is_first = from.remaining() == bytes.len();
         let room = max - rows.len();
         let count = usize::try_from(from.unsigned()?).ok().filter(|n| *n <= room).ok_or(Refusal::TooManyOperations)?;
+        if count == 0 && !(is_first && from.remaining() > 0) {
+            return Err(Refusal::NotCanonical(what));
+        }
         rows.resize(rows.len() + count, value);
         value = !value;
     }
@@ -250,8 +277,4 @@ fn optional<T: Clone>(rows: Vec<Option<T>>, n: usize, what: &'static str) -> Res
         found if found == n => Ok(rows),
         _ => Err(Refusal::Rows(what)),
     }
-}
-
-fn canonical(again: Vec<u8>, came: &[u8], what: &'static str) -> Result<(), Refusal> {
-    if again == came { Ok(()) } else { Err(Refusal::NotCanonical(what)) }
 }

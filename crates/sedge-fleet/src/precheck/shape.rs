@@ -1,29 +1,65 @@
-//! The state of a document as far as the next change can refer to it.
+//! The state of a document as far as the next change can refer to it and readers read it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Refusal;
 use super::rows::{Action, Key, Row, Value};
+use super::sequence::Sequence;
+use crate::schema::{EVIDENCE, MAX_ENTRIES};
 
 /// Objects inside one another. The schema uses four; readers may recurse this far.
 const MAX_DEPTH: u8 = 16;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Map,
-    List,
-    Text,
-}
-
-/// Which objects, keys and elements a document has, and which operation set each.
+/// Which objects, keys and elements a document has, which operation set each, and to what.
 ///
-/// One author never conflicts with itself, so each place has one value at most, and the next operation on that place must name it.
-#[derive(Debug, Clone, Default)]
+/// One author never conflicts with itself, so each place has one value at most, and the next operation on that place must name it. So this is
+/// all that the document says, without any history.
+#[derive(Debug, Clone)]
 pub(crate) struct Shape {
     max_op: u64,
-    objects: BTreeMap<u64, (Kind, u8)>,
-    names: HashMap<u64, HashMap<String, u64>>,
-    elements: HashMap<u64, HashMap<u64, Option<u64>>>,
+    /// By the operation that made each; zero is the root.
+    objects: BTreeMap<u64, Object>,
+    /// The objects of the place of evidence: nothing in them is replaced or removed.
+    evidence: BTreeSet<u64>,
+}
+
+/// An object, by what it holds.
+#[derive(Debug, Clone)]
+struct Object {
+    depth: u8,
+    inside: Inside,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Inside {
+    Map(BTreeMap<Box<str>, Held>),
+    List(Sequence),
+    Text(Sequence),
+}
+
+/// What stands at a place, and which operation put it there: of an object, the one that made it.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) by: u64,
+    pub(super) what: What,
+}
+
+/// A value, as far as readers know its type.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Object,
+    Unsigned(u64),
+    Text(Box<str>),
+    Bytes(Box<[u8]>),
+    Null,
+    Other,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        let root = Object { depth: 0, inside: Inside::Map(BTreeMap::new()) };
+        Self { max_op: 0, objects: BTreeMap::from([(0, root)]), evidence: BTreeSet::new() }
+    }
 }
 
 impl Shape {
@@ -32,77 +68,81 @@ impl Shape {
         self.max_op + 1
     }
 
+    pub(super) fn inside(&self, object: u64) -> Option<&Inside> {
+        self.objects.get(&object).map(|object| &object.inside)
+    }
+
     /// Checks an operation and takes it into account.
-    pub(super) fn apply(&mut self, row: &Row) -> Result<(), Refusal> {
+    pub(super) fn apply(&mut self, row: &Row<'_>) -> Result<(), Refusal> {
         let id = self.next_op();
-        let (kind, depth) = match row.object {
-            0 => (Kind::Map, 0),
-            object => *self.objects.get(&object).ok_or(Refusal::UnknownObject)?,
-        };
-        match (kind, row.action) {
-            (Kind::Text, Action::Set(Value::Text) | Action::Delete) | (Kind::Map | Kind::List, _) => {}
-            (Kind::Text, _) => return Err(Refusal::Unsupported),
+        let object = self.objects.get_mut(&row.object).ok_or(Refusal::UnknownObject)?;
+        let depth = object.depth;
+        match (&object.inside, row.action) {
+            (Inside::Text(_), Action::Set(Value::Text(text))) if !text.is_empty() => {}
+            (Inside::Text(_), Action::Delete) | (Inside::Map(_) | Inside::List(_), _) => {}
+            (Inside::Text(_), _) => return Err(Refusal::Unsupported),
         }
-        match (&row.key, row.insert) {
-            (Key::Name(name), false) if kind == Kind::Map => self.set_name(row, name, id)?,
-            (Key::Element(element), false) if kind != Kind::Map => self.set_element(row, *element, id)?,
-            (Key::Head | Key::Element(_), true) if kind != Kind::Map => self.insert(row, id)?,
+        let is_evidence = self.evidence.contains(&row.object)
+            || (row.object == 0 && matches!(row.key, Key::Name(name) if name == EVIDENCE));
+        if is_evidence && (row.replaces.is_some() || row.action == Action::Delete) {
+            return Err(Refusal::Evidence);
+        }
+        // Readers take the first so many keys, in their order: more would push out what was said before.
+        if is_evidence && matches!(&object.inside, Inside::Map(names) if names.len() >= MAX_ENTRIES) {
+            return Err(Refusal::Evidence);
+        }
+        match (row.key, row.insert, &mut object.inside) {
+            (Key::Name(name), false, Inside::Map(names)) => set_name(names, row, name, id)?,
+            (Key::Element(element), false, Inside::List(list) | Inside::Text(list)) => list.set(row, element, id)?,
+            (Key::Head | Key::Element(_), true, Inside::List(list) | Inside::Text(list)) => list.insert(row, id)?,
             _ => return Err(Refusal::Invalid("key")),
         }
         let made = match row.action {
-            Action::MakeMap => Some(Kind::Map),
-            Action::MakeList => Some(Kind::List),
-            Action::MakeText => Some(Kind::Text),
+            Action::MakeMap => Some(Inside::Map(BTreeMap::new())),
+            Action::MakeList => Some(Inside::List(Sequence::default())),
+            Action::MakeText => Some(Inside::Text(Sequence::default())),
             Action::Set(_) | Action::Delete => None,
         };
-        if let Some(made) = made {
+        if let Some(inside) = made {
             if depth >= MAX_DEPTH {
                 return Err(Refusal::TooDeep);
             }
-            self.objects.insert(id, (made, depth + 1));
+            self.objects.insert(id, Object { depth: depth + 1, inside });
+            if is_evidence {
+                self.evidence.insert(id);
+            }
         }
         self.max_op = id;
         Ok(())
     }
+}
 
-    fn set_name(&mut self, row: &Row, name: &str, id: u64) -> Result<(), Refusal> {
-        let names = self.names.entry(row.object).or_default();
-        if names.get(name).copied() != row.replaces {
-            return Err(Refusal::Predecessor);
-        }
-        match (row.action, row.replaces) {
-            (Action::Delete, None) => return Err(Refusal::Predecessor),
-            (Action::Delete, Some(_)) => names.remove(name),
-            _ => names.insert(name.to_owned(), id),
+impl Held {
+    /// What an operation puts at its place; none where it deletes.
+    pub(super) fn of(action: Action<'_>, by: u64) -> Option<Self> {
+        let what = match action {
+            Action::MakeMap | Action::MakeList | Action::MakeText => What::Object,
+            Action::Set(Value::Unsigned(n)) => What::Unsigned(n),
+            Action::Set(Value::Text(text)) => What::Text(text.into()),
+            Action::Set(Value::Bytes(bytes)) => What::Bytes(bytes.into()),
+            Action::Set(Value::Null) => What::Null,
+            Action::Set(Value::Other) => What::Other,
+            Action::Delete => return None,
         };
-        Ok(())
+        Some(Self { by, what })
     }
+}
 
-    fn set_element(&mut self, row: &Row, element: u64, id: u64) -> Result<(), Refusal> {
-        let elements = self.elements.entry(row.object).or_default();
-        let current = elements.get_mut(&element).ok_or(Refusal::UnknownElement)?;
-        // A deleted element has no index any more, so nobody honest can address it.
-        if current.is_none() || *current != row.replaces {
-            return Err(Refusal::Predecessor);
-        }
-        *current = (row.action != Action::Delete).then_some(id);
-        Ok(())
+fn set_name(names: &mut BTreeMap<Box<str>, Held>, row: &Row<'_>, name: &str, id: u64) -> Result<(), Refusal> {
+    let current = names.get_mut(name);
+    if current.as_ref().map(|held| held.by) != row.replaces {
+        return Err(Refusal::Predecessor);
     }
-
-    fn insert(&mut self, row: &Row, id: u64) -> Result<(), Refusal> {
-        let elements = self.elements.entry(row.object).or_default();
-        if let Key::Element(after) = row.key
-            && !elements.contains_key(&after)
-        {
-            return Err(Refusal::UnknownElement);
-        }
-        if row.action == Action::Delete {
-            return Err(Refusal::Unsupported);
-        }
-        if row.replaces.is_some() {
-            return Err(Refusal::Predecessor);
-        }
-        elements.insert(id, Some(id));
-        Ok(())
+    match (current, Held::of(row.action, id)) {
+        (Some(current), Some(held)) => *current = held,
+        (None, Some(held)) => drop(names.insert(name.into(), held)),
+        (Some(_), None) => drop(names.remove(name)),
+        (None, None) => return Err(Refusal::Predecessor),
     }
+    Ok(())
 }

@@ -5,6 +5,8 @@ use automerge::{ActorId, Automerge, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use proptest::prelude::*;
 use sedge_statement::ChangeHash;
 
+use crate::schema::{Content, Node};
+
 use super::{Expected, Refusal, Shape, check, place};
 
 const ACTOR: [u8; 16] = [9; 16];
@@ -128,6 +130,35 @@ fn check_all(changes: &[Vec<u8>]) -> Result<Shape, Refusal> {
     Ok(shape)
 }
 
+/// All that a map says, and what its entries answer when they are taken for maps.
+fn said<D: Content>(doc: &D, map: &D::Id) -> Vec<String> {
+    let mut said = Vec::new();
+    for (name, node) in doc.entries(map) {
+        let found = doc.get(map, &name).unwrap().unwrap();
+        assert_eq!(written_out(doc, &found), written_out(doc, &node));
+        said.push(format!("{name}: {}", written_out(doc, &node)));
+    }
+    assert_eq!(doc.get(map, "no such key").map(|found| found.is_none()), Ok(true));
+    said
+}
+
+fn written_out<D: Content>(doc: &D, node: &Node<'_, D::Id>) -> String {
+    match node {
+        Node::Map(map) => format!("{{{}}}", said(doc, map).join(",")),
+        Node::List(list) => {
+            assert!(doc.get(list, "field").is_err());
+            let elements: Vec<_> = doc.elements(list).map(|node| written_out(doc, &node)).collect();
+            assert_eq!(doc.length(list), elements.len());
+            format!("[{}]", elements.join(","))
+        }
+        Node::Unsigned(n) => n.to_string(),
+        Node::Text(text) => format!("{text:?}"),
+        Node::Bytes(bytes) => format!("{bytes:x?}"),
+        Node::Null => "null".to_owned(),
+        Node::Other => "other".to_owned(),
+    }
+}
+
 fn commits() -> impl Strategy<Value = Vec<Vec<Edit>>> {
     proptest::collection::vec(proptest::collection::vec(edit(), 1..12), 1..12)
 }
@@ -138,6 +169,15 @@ proptest! {
     #[test]
     fn whatever_automerge_writes_for_one_author_passes(commits in commits()) {
         prop_assert!(check_all(&written(&commits)).is_ok(), "{:?}", check_all(&written(&commits)).err());
+    }
+
+    #[test]
+    fn what_the_check_keeps_reads_as_automerge_reads(commits in commits()) {
+        let changes = written(&commits);
+        let mut doc = Automerge::new();
+        doc.apply_changes(changes.iter().map(|raw| automerge::Change::from_bytes(raw.clone()).unwrap()).collect::<Vec<_>>()).unwrap();
+        let shape = check_all(&changes).unwrap();
+        prop_assert_eq!(said(&shape, &shape.root()), said(&doc, &doc.root()));
     }
 
     #[test]
@@ -171,6 +211,50 @@ proptest! {
             let again = Automerge::load(&doc.save()).unwrap();
             prop_assert_eq!(again.get_heads(), doc.get_heads());
         }
+    }
+
+    /// Runs as anybody may cut them: what is accepted is what the encoder makes of the values, and nothing besides.
+    #[test]
+    fn a_column_has_one_encoding(cuts in proptest::collection::vec((-3i64..4, 0..4u8, proptest::collection::vec(0..2u8, 3)), 0..6)) {
+        use super::encode::{booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb};
+        let (mut numbers, mut texts, mut flags) = (vec![], vec![], vec![]);
+        let (mut values, mut names, mut bits) = (vec![], vec![], vec![]);
+        for (head, nulls, literal) in &cuts {
+            sleb(&mut numbers, *head);
+            sleb(&mut texts, *head);
+            let said: Vec<Option<u8>> = match head {
+                0 => {
+                    uleb(&mut numbers, u64::from(*nulls));
+                    uleb(&mut texts, u64::from(*nulls));
+                    vec![None; usize::from(*nulls)]
+                }
+                1.. => vec![Some(literal[0]); usize::try_from(*head).unwrap()],
+                _ => literal[..usize::try_from(-*head).unwrap()].iter().copied().map(Some).collect(),
+            };
+            for value in said.iter().flatten().take(if *head > 0 { 1 } else { 3 }) {
+                numbers.push(*value);
+                texts.extend([1, b'a' + value]);
+            }
+            values.extend(said.iter().map(|value| value.map(u64::from)));
+            names.extend(said.iter().map(|value| value.map(|value| char::from(b'a' + value).to_string())));
+            flags.push(*nulls);
+            bits.extend(vec![flags.len() % 2 == 0; usize::from(*nulls)]);
+        }
+        let read = super::rows::unsigned(&numbers, 64, "numbers");
+        prop_assert_eq!(read.is_ok(), numbers == nullable_unsigned(&values), "{:?}", numbers);
+        prop_assert!(read.is_err() || read == Ok(values.clone()));
+        let mut sum = 0;
+        let sums: Vec<Option<i64>> = values.iter().map(|value| value.map(|v| { sum += i64::try_from(v).unwrap(); sum })).collect();
+        let read = super::rows::deltas(&numbers, 64, "numbers");
+        prop_assert_eq!(read.is_ok(), numbers == deltas(&sums), "{:?}", numbers);
+        prop_assert!(read.is_err() || read == Ok(sums));
+        let read = super::rows::strings(&texts, 64, "texts");
+        prop_assert_eq!(read.is_ok(), texts == nullable_strings(&names), "{:?}", texts);
+        let said: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
+        prop_assert!(read.is_err() || read == Ok(said));
+        let read = super::rows::booleans(&flags, 64, "flags");
+        prop_assert_eq!(read.is_ok(), flags == booleans(&bits), "{:?}", flags);
+        prop_assert!(read.is_err() || read == Ok(bits));
     }
 
     #[test]

@@ -1,22 +1,26 @@
 //! Documents back into statements. The author may be hostile: whatever is not as the table says is skipped and noted.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use automerge::{ObjId, ObjType, ROOT, ReadDoc, ScalarValueRef, Value, ValueRef};
 use sedge_statement::{
     Accelerator, Blake3, ByteSize, Control, Deployment, GateReport, MemoryPool, Profile, Release, ReleaseId, RolloutId,
     RuntimeFact, Sha256, SlotName, SlotReport, SlotState, Timestamp,
 };
 
-use super::key;
+use super::content::{Content, Node, NotAMap};
+use super::{EVIDENCE, key};
 
 /// The longest text of a profile, bytes: a kernel's version line fits.
 pub(super) const MAX_TEXT: usize = 256;
 /// The longest list of a profile. Sixteen of each keep the largest profile in one change of 512 operations.
 pub(super) const MAX_LIST: usize = 16;
 /// The most entries read of one map, in the order of keys. An epoch of 256 changes, a few entries each, stays far below.
-const MAX_ENTRIES: usize = 4096;
+pub(crate) const MAX_ENTRIES: usize = 4096;
+/// The most pieces of evidence of one node on one rollout. An update that is committed and soaked takes two; each time it is
+/// superseded and offered again takes one more.
+pub(super) const MAX_EVIDENCE: usize = 32;
 /// The most slots of one node.
 const MAX_SLOTS: usize = 64;
 
@@ -38,9 +42,18 @@ pub(crate) enum Defect {
     /// A text or list is longer than readers accept.
     #[error("has a text or list above its limit")]
     TooLong,
+    /// Evidence states how an update ended; this is no end.
+    #[error("has a state that is no end of an update")]
+    NotAnEnd,
     /// There are more entries than readers accept; the rest is not read.
     #[error("has more entries than are read")]
     TooMany,
+}
+
+impl From<NotAMap> for Defect {
+    fn from(_: NotAMap) -> Self {
+        Self::WrongType
+    }
 }
 
 /// What could not be read, counted by place and kind: bounded, whatever the document holds.
@@ -55,7 +68,7 @@ impl Defects {
 }
 
 /// What an `authority` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AuthorityContent {
     pub(crate) releases: Vec<(ReleaseId, Release)>,
     pub(crate) deployments: Vec<(RolloutId, Deployment)>,
@@ -63,7 +76,7 @@ pub(crate) struct AuthorityContent {
 }
 
 /// What a `node` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct NodeContent {
     pub(crate) profile: Option<Profile>,
     pub(crate) slots: Vec<SlotReport>,
@@ -71,8 +84,9 @@ pub(crate) struct NodeContent {
 }
 
 /// What a `gate` document says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct GateContent {
+    /// By rollout, and in the order in which it was said.
     pub(crate) reports: Vec<GateReport>,
 }
 
@@ -82,19 +96,19 @@ pub(super) fn control_key(control: &Control) -> String {
 }
 
 /// Reads an `authority` document.
-pub(crate) fn read_authority(doc: &impl ReadDoc, defects: &mut Defects) -> AuthorityContent {
-    let releases = entries(doc, key::RELEASES, MAX_ENTRIES, defects, |name, value, _| {
-        let release = Release::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+pub(crate) fn read_authority<D: Content>(doc: &D, defects: &mut Defects) -> AuthorityContent {
+    let releases = entries(doc, key::RELEASES, MAX_ENTRIES, defects, |name, value| {
+        let release = Release::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
         let id = release.id();
         if id.to_string() == name { Ok((id, release)) } else { Err(Defect::KeyOfAnother) }
     });
-    let deployments = entries(doc, key::DEPLOYMENTS, MAX_ENTRIES, defects, |name, value, _| {
-        let deployment = Deployment::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+    let deployments = entries(doc, key::DEPLOYMENTS, MAX_ENTRIES, defects, |name, value| {
+        let deployment = Deployment::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
         let id = deployment.id();
         if id.to_string() == name { Ok((id, deployment)) } else { Err(Defect::KeyOfAnother) }
     });
-    let controls = entries(doc, key::CONTROLS, MAX_ENTRIES, defects, |name, value, _| {
-        let control = Control::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+    let controls = entries(doc, key::CONTROLS, MAX_ENTRIES, defects, |name, value| {
+        let control = Control::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
         if control.reason.len() > Control::MAX_REASON {
             return Err(Defect::TooLong);
         }
@@ -104,14 +118,14 @@ pub(crate) fn read_authority(doc: &impl ReadDoc, defects: &mut Defects) -> Autho
 }
 
 /// Reads a `node` document.
-pub(crate) fn read_node(doc: &impl ReadDoc, defects: &mut Defects) -> NodeContent {
+pub(crate) fn read_node<D: Content>(doc: &D, defects: &mut Defects) -> NodeContent {
     let profile = profile(doc).unwrap_or_else(|defect| {
         defects.note(key::PROFILE, defect);
         None
     });
-    let slots = entries(doc, key::SLOTS, MAX_SLOTS, defects, |name, value, id| {
+    let slots = entries(doc, key::SLOTS, MAX_SLOTS, defects, |name, value| {
         let slot: SlotName = name.parse().map_err(|_| Defect::BadKey)?;
-        as_map(value)?;
+        let Node::Map(id) = &value else { return Err(Defect::WrongType) };
         Ok(SlotReport {
             slot,
             rollout: digest(doc, id, "rollout")?.map(RolloutId::from_bytes),
@@ -122,69 +136,106 @@ pub(crate) fn read_node(doc: &impl ReadDoc, defects: &mut Defects) -> NodeConten
             sha256: digest(doc, id, "sha256")?.map(Sha256::from_bytes),
         })
     });
-    let artifacts = entries(doc, key::ARTIFACTS, MAX_ENTRIES, defects, |name, value, _| match value {
-        ValueRef::Scalar(ScalarValueRef::Uint(size)) => {
+    let artifacts = entries(doc, key::ARTIFACTS, MAX_ENTRIES, defects, |name, value| match value {
+        Node::Unsigned(size) => {
             let blake3: Blake3 = name.parse().map_err(|_| Defect::BadKey)?;
             // Hexadecimal digits of either case parse, but one file has one key.
-            if blake3.to_string() == name { Ok((blake3, *size)) } else { Err(Defect::BadKey) }
+            if blake3.to_string() == name { Ok((blake3, size)) } else { Err(Defect::BadKey) }
         }
         _ => Err(Defect::WrongType),
     });
     NodeContent { profile, slots, artifacts }
 }
 
+/// The key of a piece of evidence.
+pub(super) fn evidence_key(rollout: &RolloutId, n: usize) -> String {
+    format!("{rollout}/{n}")
+}
+
 /// Reads a `gate` document.
-pub(crate) fn read_gate(doc: &impl ReadDoc, defects: &mut Defects) -> GateContent {
-    let reports = entries(doc, key::REPORTS, MAX_ENTRIES, defects, |name, value, id| {
-        let rollout: RolloutId = name.parse().map_err(|_| Defect::BadKey)?;
-        if rollout.to_string() != name {
+pub(crate) fn read_gate<D: Content>(doc: &D, defects: &mut Defects) -> GateContent {
+    let mut reports = entries(doc, EVIDENCE, MAX_ENTRIES, defects, |name, value| {
+        let (rollout, n) = name.split_once('/').ok_or(Defect::BadKey)?;
+        let rollout: RolloutId = rollout.parse().map_err(|_| Defect::BadKey)?;
+        let n: usize = n.parse().map_err(|_| Defect::BadKey)?;
+        if evidence_key(&rollout, n) != name {
             return Err(Defect::BadKey);
         }
-        as_map(value)?;
-        Ok(GateReport {
-            rollout,
-            state: state(doc, id)?,
-            reason: reason(doc, id)?,
-            sha256: digest(doc, id, "sha256")?.map(Sha256::from_bytes),
-            soaked: Duration::from_millis(unsigned(doc, id, "soaked")?),
-            at: Timestamp::from_millis(unsigned(doc, id, "at")?),
-        })
+        if n >= MAX_EVIDENCE {
+            return Err(Defect::TooMany);
+        }
+        let Node::Map(id) = &value else { return Err(Defect::WrongType) };
+        Ok((n, gate_report(doc, id, rollout)?))
     });
-    GateContent { reports }
+    reports.sort_by_key(|(n, report)| (report.rollout, *n));
+    GateContent { reports: reports.into_iter().map(|(_, report)| report).collect() }
+}
+
+/// Reads one piece of evidence.
+pub(super) fn gate_report<D: Content>(doc: &D, map: &D::Id, rollout: RolloutId) -> Result<GateReport, Defect> {
+    let state = state(doc, map)?;
+    // Else a witness could say that it has not ended yet, and so take back that it had.
+    if !state.is_final() && state != SlotState::Staged {
+        return Err(Defect::NotAnEnd);
+    }
+    Ok(GateReport {
+        rollout,
+        state,
+        // What does not read is as if it were not there: else a witness could add it later, and so take back the whole.
+        reason: reason(doc, map).ok().flatten(),
+        sha256: digest(doc, map, "sha256").ok().flatten().map(Sha256::from_bytes),
+        soaked: Duration::from_millis(unsigned(doc, map, "soaked")?),
+        at: Timestamp::from_millis(unsigned(doc, map, "at")?),
+    })
+}
+
+/// Takes a later piece of evidence into account: the last counts, but a failure stays whatever is said after it.
+pub(crate) fn note_evidence<K: Ord>(held: Entry<'_, K, GateReport>, report: GateReport) {
+    match held {
+        Entry::Occupied(held) if held.get().state.is_failure() => {}
+        Entry::Occupied(mut held) => *held.get_mut() = report,
+        Entry::Vacant(none) => {
+            none.insert(report);
+        }
+    }
 }
 
 /// The profile of a `node` document, if it has one. Text and lists above their limit refuse the whole of it.
-pub(super) fn profile(doc: &impl ReadDoc) -> Result<Option<Profile>, Defect> {
-    let Some((value, map)) = doc.get(ROOT, key::PROFILE).ok().flatten() else { return Ok(None) };
-    if !matches!(value, Value::Object(ObjType::Map)) {
-        return Err(Defect::WrongType);
-    }
+pub(super) fn profile<D: Content>(doc: &D) -> Result<Option<Profile>, Defect> {
+    let map = match doc.get(&doc.root(), key::PROFILE) {
+        Ok(Some(Node::Map(map))) => map,
+        Ok(Some(_)) => return Err(Defect::WrongType),
+        Ok(None) | Err(NotAMap) => return Ok(None),
+    };
     let cores = unsigned(doc, &map, "cores")?;
     Ok(Some(Profile {
         architecture: required_text(doc, &map, "architecture")?.parse().map_err(|_| Defect::Undecodable)?,
         os: required_text(doc, &map, "os")?,
         cpu: required_text(doc, &map, "cpu")?,
         cores: u32::try_from(cores).map_err(|_| Defect::Undecodable)?,
-        memory: list(doc, &map, "memory", |_, pool| {
+        memory: list(doc, &map, "memory", |pool| {
+            let Node::Map(pool) = &pool else { return Err(Defect::WrongType) };
             Ok(MemoryPool {
                 name: required_text(doc, pool, "name")?,
                 total: ByteSize(unsigned(doc, pool, "total")?),
                 allocatable: ByteSize(unsigned(doc, pool, "allocatable")?),
             })
         })?,
-        accelerators: list(doc, &map, "accelerators", |_, accelerator| {
+        accelerators: list(doc, &map, "accelerators", |accelerator| {
+            let Node::Map(accelerator) = &accelerator else { return Err(Defect::WrongType) };
             Ok(Accelerator {
                 name: required_text(doc, accelerator, "name")?,
                 pool: required_text(doc, accelerator, "pool")?,
             })
         })?,
         disk: ByteSize(unsigned(doc, &map, "disk")?),
-        runtimes: list(doc, &map, "runtimes", |_, runtime| {
+        runtimes: list(doc, &map, "runtimes", |runtime| {
+            let Node::Map(runtime) = &runtime else { return Err(Defect::WrongType) };
             Ok(RuntimeFact {
                 backend: required_text(doc, runtime, "backend")?,
                 version: required_text(doc, runtime, "version")?,
-                providers: list(doc, runtime, "providers", |value, _| match value {
-                    ValueRef::Scalar(ScalarValueRef::Str(text)) => bounded(text),
+                providers: list(doc, runtime, "providers", |value| match value {
+                    Node::Text(text) => bounded(&text),
                     _ => Err(Defect::WrongType),
                 })?,
             })
@@ -193,15 +244,15 @@ pub(super) fn profile(doc: &impl ReadDoc) -> Result<Option<Profile>, Defect> {
 }
 
 /// Reads the map at `place`, entry by entry; those that `read` refuses are noted.
-fn entries<T>(
-    doc: &impl ReadDoc,
+fn entries<D: Content, T>(
+    doc: &D,
     place: &'static str,
     limit: usize,
     defects: &mut Defects,
-    read: impl Fn(&str, &ValueRef<'_>, &ObjId) -> Result<T, Defect>,
+    read: impl Fn(&str, Node<'_, D::Id>) -> Result<T, Defect>,
 ) -> Vec<T> {
-    let map = match doc.get(ROOT, place) {
-        Ok(Some((Value::Object(ObjType::Map), map))) => map,
+    let map = match doc.get(&doc.root(), place) {
+        Ok(Some(Node::Map(map))) => map,
         Ok(None) => return Vec::new(),
         _ => {
             defects.note(place, Defect::WrongType);
@@ -209,12 +260,12 @@ fn entries<T>(
         }
     };
     let mut found = Vec::new();
-    for (i, item) in doc.map_range(&map, ..).enumerate() {
+    for (i, (name, value)) in doc.entries(&map).enumerate() {
         if i >= limit {
             defects.note(place, Defect::TooMany);
             break;
         }
-        match read(&item.key, &item.value, &item.id()) {
+        match read(&name, value) {
             Ok(entry) => found.push(entry),
             Err(defect) => defects.note(place, defect),
         }
@@ -223,65 +274,56 @@ fn entries<T>(
 }
 
 /// Reads the list at `field`; an absent one is empty.
-fn list<T>(
-    doc: &impl ReadDoc,
-    map: &ObjId,
+fn list<D: Content, T>(
+    doc: &D,
+    map: &D::Id,
     field: &str,
-    read: impl Fn(&ValueRef<'_>, &ObjId) -> Result<T, Defect>,
+    read: impl Fn(Node<'_, D::Id>) -> Result<T, Defect>,
 ) -> Result<Vec<T>, Defect> {
     let list = match doc.get(map, field) {
-        Ok(Some((Value::Object(ObjType::List), list))) => list,
+        Ok(Some(Node::List(list))) => list,
         Ok(None) => return Ok(Vec::new()),
         _ => return Err(Defect::WrongType),
     };
     if doc.length(&list) > MAX_LIST {
         return Err(Defect::TooLong);
     }
-    doc.list_range(&list, ..).map(|item| read(&item.value, &item.id())).collect()
+    doc.elements(&list).map(read).collect()
 }
 
-fn state(doc: &impl ReadDoc, map: &ObjId) -> Result<SlotState, Defect> {
+fn state<D: Content>(doc: &D, map: &D::Id) -> Result<SlotState, Defect> {
     required_text(doc, map, "state")?.parse().map_err(|_| Defect::Undecodable)
 }
 
-fn reason(doc: &impl ReadDoc, map: &ObjId) -> Result<Option<String>, Defect> {
+fn reason<D: Content>(doc: &D, map: &D::Id) -> Result<Option<String>, Defect> {
     text(doc, map, "reason", SlotReport::MAX_REASON)
 }
 
-fn required_text(doc: &impl ReadDoc, map: &ObjId, field: &str) -> Result<String, Defect> {
+fn required_text<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<String, Defect> {
     text(doc, map, field, MAX_TEXT)?.ok_or(Defect::Undecodable)
 }
 
-fn text(doc: &impl ReadDoc, map: &ObjId, field: &str, limit: usize) -> Result<Option<String>, Defect> {
-    // A scalar has no fields: `get` fails on it, and that is a wrong type too.
-    match doc.get(map, field).map_err(|_| Defect::WrongType)? {
+fn text<D: Content>(doc: &D, map: &D::Id, field: &str, limit: usize) -> Result<Option<String>, Defect> {
+    match doc.get(map, field)? {
         None => Ok(None),
-        Some((value, _)) => match value.as_str() {
-            Some(text) if text.len() <= limit => Ok(Some(text.to_owned())),
-            Some(_) => Err(Defect::TooLong),
-            None => Err(Defect::WrongType),
-        },
-    }
-}
-
-fn unsigned(doc: &impl ReadDoc, map: &ObjId, field: &str) -> Result<u64, Defect> {
-    match doc.get(map, field).map_err(|_| Defect::WrongType)? {
-        None => Err(Defect::Undecodable),
-        Some((Value::Scalar(value), _)) => match *value {
-            automerge::ScalarValue::Uint(n) => Ok(n),
-            _ => Err(Defect::WrongType),
-        },
+        Some(Node::Text(text)) if text.len() <= limit => Ok(Some(text.into_owned())),
+        Some(Node::Text(_)) => Err(Defect::TooLong),
         Some(_) => Err(Defect::WrongType),
     }
 }
 
-fn digest(doc: &impl ReadDoc, map: &ObjId, field: &str) -> Result<Option<[u8; 32]>, Defect> {
-    match doc.get(map, field).map_err(|_| Defect::WrongType)? {
+fn unsigned<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<u64, Defect> {
+    match doc.get(map, field)? {
+        None => Err(Defect::Undecodable),
+        Some(Node::Unsigned(n)) => Ok(n),
+        Some(_) => Err(Defect::WrongType),
+    }
+}
+
+fn digest<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<Option<[u8; 32]>, Defect> {
+    match doc.get(map, field)? {
         None => Ok(None),
-        Some((value, _)) => {
-            let bytes = value.as_bytes().ok_or(Defect::WrongType)?;
-            bytes.try_into().map(Some).map_err(|_| Defect::Undecodable)
-        }
+        Some(value) => as_bytes(&value)?.try_into().map(Some).map_err(|_| Defect::Undecodable),
     }
 }
 
@@ -289,13 +331,9 @@ fn bounded(text: &str) -> Result<String, Defect> {
     if text.len() <= MAX_TEXT { Ok(text.to_owned()) } else { Err(Defect::TooLong) }
 }
 
-fn as_bytes<'a>(value: &'a ValueRef<'_>) -> Result<&'a [u8], Defect> {
+fn as_bytes<'a, Id>(value: &'a Node<'_, Id>) -> Result<&'a [u8], Defect> {
     match value {
-        ValueRef::Scalar(ScalarValueRef::Bytes(bytes)) => Ok(bytes),
+        Node::Bytes(bytes) => Ok(bytes),
         _ => Err(Defect::WrongType),
     }
-}
-
-fn as_map(value: &ValueRef<'_>) -> Result<(), Defect> {
-    if matches!(value, ValueRef::Object(ObjType::Map)) { Ok(()) } else { Err(Defect::WrongType) }
 }

@@ -95,6 +95,44 @@ fn a_slot_that_moves_on_writes_only_what_changed() {
 }
 
 #[test]
+fn evidence_is_only_added_to_and_a_failure_is_the_last_of_it() {
+    let mut doc = Automerge::new();
+    let report = |state, soaked| GateReport { state, soaked: Duration::from_secs(soaked), reason: None, ..gate() };
+    let put = |doc: &mut Automerge, state, soaked| write(doc, &[Edit::PutGate(report(state, soaked))]);
+    assert!(put(&mut doc, SlotState::Committed, 0) > 0);
+    assert_eq!(put(&mut doc, SlotState::Committed, 0), 0, "nothing new");
+    assert!(put(&mut doc, SlotState::Committed, 5) > 0);
+    assert_eq!(put(&mut doc, SlotState::Committed, 4), 0, "nothing new");
+    for n in 0..40 {
+        put(&mut doc, if n % 2 == 0 { SlotState::Superseded } else { SlotState::Committed }, 5);
+    }
+    let said = |doc: &Automerge| read_gate(doc, &mut Defects::default()).reports;
+    assert_eq!(said(&doc).len(), 31, "a place is left");
+    assert!(put(&mut doc, SlotState::Failed, 0) > 0, "for a failure");
+    assert_eq!(put(&mut doc, SlotState::Committed, 9), 0, "and nothing follows it");
+    let said = said(&doc);
+    assert_eq!((said[0].state, said[31].state), (SlotState::Committed, SlotState::Failed));
+    assert_eq!(snapshot(&doc, DocKind::Gate), [Edit::PutGate(report(SlotState::Failed, 0))]);
+}
+
+#[test]
+fn a_failure_stays_whatever_is_added_to_its_entry() {
+    let mut doc = Automerge::new();
+    write(&mut doc, &[Edit::PutGate(GateReport { state: SlotState::Failed, reason: None, sha256: None, ..gate() })]);
+    let said = |doc: &Automerge| read_gate(doc, &mut Defects::default()).reports;
+    assert_eq!(said(&doc)[0].state, SlotState::Failed);
+    let (_, evidence) = doc.get(ROOT, "evidence").unwrap().unwrap();
+    let entry = doc.keys(&evidence).next().unwrap();
+    let (_, entry) = doc.get(&evidence, &entry).unwrap().unwrap();
+    doc.transact::<_, _, AutomergeError>(|tx| {
+        tx.put(&entry, "reason", 7)?;
+        tx.put(&entry, "sha256", vec![1u8, 2, 3])
+    })
+    .unwrap();
+    assert_eq!(said(&doc)[0].state, SlotState::Failed, "an unreadable reason took the failure back");
+}
+
+#[test]
 fn an_edit_that_says_nothing_new_writes_nothing() {
     let mut doc = Automerge::new();
     let edits = [Edit::PutProfile(profile(3)), Edit::PutArtifact { blake3: Blake3::of(b"w"), size: 1 }];
@@ -157,7 +195,7 @@ fn defects(doc: &Automerge) -> Vec<(&'static str, Defect)> {
 
 #[test]
 fn places_of_the_wrong_type_are_skipped() {
-    let places = ["releases", "deployments", "controls", "profile", "slots", "artifacts", "reports"];
+    let places = ["releases", "deployments", "controls", "profile", "slots", "artifacts", "evidence"];
     for kind in [ObjType::List, ObjType::Text] {
         let doc = hostile(|tx| places.iter().try_for_each(|place| tx.put_object(ROOT, *place, kind).map(drop)));
         assert_eq!(defects(&doc).len(), places.len());
@@ -287,7 +325,7 @@ proptest::proptest! {
     fn no_document_makes_a_reader_panic(
         scribbles in proptest::collection::vec((0usize..7, 0usize..4, proptest::num::u8::ANY), 1..12)
     ) {
-        const PLACES: [&str; 7] = ["releases", "deployments", "controls", "profile", "slots", "artifacts", "reports"];
+        const PLACES: [&str; 7] = ["releases", "deployments", "controls", "profile", "slots", "artifacts", "evidence"];
         let keys = ["detector".to_owned(), "ab".repeat(32), format!("{}/3", "ab".repeat(32)), "memory".to_owned()];
         let doc = hostile(|tx| {
             scribbles.iter().try_for_each(|(place, entry, shape)| {

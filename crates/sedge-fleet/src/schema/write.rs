@@ -4,7 +4,7 @@ use automerge::transaction::Transactable;
 use automerge::{AutomergeError, ObjId, ObjType, ROOT, ScalarValue, Value};
 use sedge_statement::{Control, GateReport, Profile, SlotReport};
 
-use super::{Edit, key, read};
+use super::{EVIDENCE, Edit, key, read};
 
 /// Applies edits to the author's own document.
 ///
@@ -53,15 +53,33 @@ fn put_slot(doc: &mut impl Transactable, report: &SlotReport) -> Result<(), Auto
 }
 
 fn put_gate(doc: &mut impl Transactable, report: &GateReport) -> Result<(), AutomergeError> {
-    let reports = map_at(doc, &ROOT, key::REPORTS)?;
-    let entry = map_at(doc, &reports, &report.rollout.to_string())?;
-    let reason = report.reason.as_deref().map(|r| text(cut(r, SlotReport::MAX_REASON)));
+    let evidence = map_at(doc, &ROOT, EVIDENCE)?;
+    let reason = report.reason.as_deref().map(|r| cut(r, SlotReport::MAX_REASON));
+    let report = GateReport { reason: reason.map(str::to_owned), ..report.clone() };
+    let mut said = Vec::new();
+    while let Some((_, entry)) = doc.get(&evidence, read::evidence_key(&report.rollout, said.len()))? {
+        said.push(read::gate_report(doc, &entry, report.rollout).ok());
+    }
+    let failed = said.iter().flatten().any(|said| said.state.is_failure());
+    // The last place is left for a failure: what it says must never be lost.
+    let places = if report.state.is_failure() { read::MAX_EVIDENCE } else { read::MAX_EVIDENCE - 1 };
+    let repeats = said.last().and_then(Option::as_ref).is_some_and(|last| says_no_more(&report, last));
+    if failed || repeats || said.len() >= places {
+        return Ok(());
+    }
+    let entry = doc.put_object(&evidence, read::evidence_key(&report.rollout, said.len()), ObjType::Map)?;
     let soaked = u64::try_from(report.soaked.as_millis()).unwrap_or(u64::MAX);
     set(doc, &entry, "state", Some(text(report.state.word())))?;
-    set(doc, &entry, "reason", reason)?;
+    set(doc, &entry, "reason", report.reason.as_deref().map(text))?;
     set(doc, &entry, "soaked", Some(ScalarValue::Uint(soaked)))?;
     set(doc, &entry, "at", Some(ScalarValue::Uint(report.at.as_millis())))?;
     set(doc, &entry, "sha256", report.sha256.map(|id| bytes(id.as_bytes())))
+}
+
+/// Whether a report says nothing that the one before it did not. When it was said is no news.
+fn says_no_more(report: &GateReport, last: &GateReport) -> bool {
+    let what = |r: &GateReport| (r.state, r.reason.clone(), r.sha256);
+    what(report) == what(last) && report.soaked <= last.soaked
 }
 
 fn put_profile(doc: &mut impl Transactable, profile: &Profile) -> Result<(), AutomergeError> {

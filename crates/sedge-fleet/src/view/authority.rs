@@ -11,7 +11,7 @@ use sedge_statement::{
     RolloutId, Timestamp,
 };
 
-use super::{ControlState, PublishedDeployment, PublishedRelease, SetBy};
+use super::{ControlState, GivenControl, PublishedDeployment, PublishedRelease, SetBy};
 use crate::finding::Findings;
 use crate::membership::Membership;
 use crate::schema::AuthorityContent;
@@ -110,8 +110,10 @@ impl<'a> Authorities<'a> {
                 found.note(Finding::new(FindingKind::UnknownRelease, doc.author, Some(doc.clone()), detail));
             }
             deployments.entry(id).or_insert_with(|| {
-                let (control, controls) = (controls.resolve(&id, &cell), controls.highest(&id, &cell));
-                PublishedDeployment { deployment, author: doc.author, control, controls }
+                let (control, given) = (controls.resolve(&id, &cell), controls.given(&id, &cell));
+                // The next one counts on from the highest.
+                let controls = given.last().map_or(0, |last| last.count);
+                PublishedDeployment { deployment, author: doc.author, control, given, controls }
             });
         }
         controls.note_powerless(&deployments, found);
@@ -186,10 +188,21 @@ impl<'a> ByRollout<'a> {
         }
     }
 
-    /// The highest count among the controls that may be heard: the next one counts on from it.
-    fn highest(&self, rollout: &RolloutId, cell: &CellPath) -> u32 {
-        let controls = self.0.get(rollout).into_iter().flatten().filter(|said| said.by.cell.covers(cell));
-        controls.map(|said| said.what.count).max().unwrap_or(0)
+    /// The controls that may be heard, in the order of counts, equal ones by author and time.
+    fn given(&self, rollout: &RolloutId, cell: &CellPath) -> Vec<GivenControl> {
+        let heard = self.0.get(rollout).into_iter().flatten().filter(|said| said.by.cell.covers(cell));
+        let mut given: Vec<GivenControl> = heard
+            .map(|Said { doc, what, .. }| GivenControl {
+                action: what.action,
+                count: what.count,
+                by: SetBy { author: doc.author, reason: what.reason.clone(), at: what.at },
+            })
+            .collect();
+        given.sort_by(|a, b| {
+            let key = |g: &GivenControl| (g.count, g.by.author, g.by.at, g.action);
+            key(a).cmp(&key(b)).then_with(|| a.by.reason.cmp(&b.by.reason))
+        });
+        given
     }
 
     /// Notes controls of rollouts that are not in the view, or that their author may not control.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{ControlState, FleetView, SetBy};
 
-const CONTEXT: &str = "sedge fleet view 1";
+const CONTEXT: &str = "sedge fleet view 2";
 
 impl FleetView {
     /// A digest of the view: equal views have equal digests on every node.
@@ -25,6 +25,10 @@ impl FleetView {
                 &mut hasher,
                 &(id, &published.author, &published.deployment, control(&published.control), published.controls),
             );
+            put(&mut hasher, &published.given.len());
+            for given in &published.given {
+                put(&mut hasher, &(given.action, given.count, given.by.author, &given.by.reason, given.by.at));
+            }
         }
         put(&mut hasher, &self.profiles);
         put(&mut hasher, &self.slots.len());

@@ -1,5 +1,6 @@
 //! The fold takes in what its authors may say, in any order, and says why it leaves out the rest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::{Automerge, AutomergeError};
@@ -10,7 +11,7 @@ use sedge_statement::{
 };
 
 use super::fixtures::{deployment, profile, release};
-use super::{ControlState, FleetView, FoldInput, fold};
+use super::{ControlState, FleetView, Fold, FoldInput, Reading};
 use crate::membership::fixtures::{ROOT, at, certificate, genesis, id, members};
 use crate::schema::{self, Edit};
 use crate::{Finding, FindingKind};
@@ -38,8 +39,10 @@ fn says(author: u8, edits: &[Edit]) -> (DocId, Automerge) {
 fn view_of(roster: &[(u8, Certificate)], documents: &[(DocId, Automerge)]) -> FleetView {
     let (genesis, mesh) = genesis();
     let membership = members(roster);
-    let documents = documents.iter().map(|(id, doc)| (id, doc)).collect();
-    fold(FoldInput { mesh, genesis: &genesis, membership: &membership, documents, findings: vec![], now: at(3000) })
+    let documents = documents.iter().map(|(id, doc)| (id, Arc::new(Reading::of(id, doc)))).collect();
+    let input =
+        FoldInput { mesh, genesis: &genesis, membership: &membership, documents, findings: vec![], now: at(3000) };
+    FleetView::clone(&Fold::default().view(input))
 }
 
 fn kinds(view: &FleetView) -> Vec<(FindingKind, sedge_statement::NodeId)> {
@@ -117,7 +120,7 @@ fn a_small_views_digest_never_changes() {
     let digest = view_of(&roster(), &small()).digest();
     assert_eq!(
         blake3::Hash::from_bytes(digest).to_hex().as_str(),
-        "936d150b9e2d4640cd4a08d0d9d06f1a4ec5a70d7e4ce0b16372345ac8a92f2c"
+        "9beba9e6675a1f717328701e35d222f69a3c9540cd1f54903aa2c73ad166bbc6"
     );
 }
 
@@ -325,6 +328,21 @@ fn epochs_of_an_authority_add_up() {
     let first = doc(OPERATOR, DocKind::Authority, 0, &[Edit::PutRelease(release("digits", 1))]);
     let second = doc(OPERATOR, DocKind::Authority, 1, &[Edit::PutRelease(release("digits", 2))]);
     assert_eq!(view_of(&roster(), &[second, first]).releases.len(), 2);
+}
+
+#[test]
+fn a_failure_that_was_signed_stays_whatever_is_said_later_or_in_a_later_epoch() {
+    let rollout = RolloutId::from_bytes([5; 32]);
+    let failed = GateReport { state: SlotState::RolledBack, ..gate(rollout) };
+    let says = |epoch, reports: &[&GateReport]| {
+        let edits: Vec<Edit> = reports.iter().map(|report| Edit::PutGate((*report).clone())).collect();
+        doc(ROBOT, DocKind::Gate, epoch, &edits)
+    };
+    let held = |documents: &[(DocId, Automerge)]| view_of(&roster(), documents).gates[&rollout][&id(ROBOT)].state;
+    let good = gate(rollout);
+    assert_eq!(held(&[says(0, &[&failed]), says(1, &[&good])]), SlotState::RolledBack);
+    assert_eq!(held(&[says(1, &[&good, &failed]), says(0, &[&good])]), SlotState::RolledBack);
+    assert_eq!(held(&[says(0, &[&GateReport { state: SlotState::Superseded, ..gate(rollout) }, &good])]), good.state);
 }
 
 #[test]

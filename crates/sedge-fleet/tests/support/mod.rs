@@ -124,7 +124,7 @@ impl Node {
         effects
     }
 
-    fn keep(&mut self, effects: &[Effect]) {
+    pub(crate) fn keep(&mut self, effects: &[Effect]) {
         for effect in effects {
             let Effect::Persist(writes) = effect else { continue };
             for write in writes {

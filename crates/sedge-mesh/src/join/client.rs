@@ -1,21 +1,30 @@
 //! The newcomer's side.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use iroh::Endpoint;
-use iroh::endpoint::ConnectError;
+use iroh::endpoint::{ConnectError, Connection};
 use sedge_statement::{Architecture, GenesisError, HardwareClass, NodeId, NodeName, Object, SecretKey, Ticket};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{JoinRefusal, JoinReply, JoinRequest, MAX_ADDRESSES, MAX_MESSAGE, MAX_PEERS, Misunderstood, verify};
 use crate::PeerAddr;
 use crate::clock::now;
-use crate::endpoint::{self, ListenError, endpoint_addr};
+use crate::endpoint::{self, ListenError, endpoint_addr, remote_address};
+use crate::mdns::Search;
+use crate::peers::is_plausible;
 use crate::wire::{Closing, JOIN_ALPN, read_frame, write_frame};
 
 /// How long reaching the issuer may take.
 const REACH_DEADLINE: Duration = Duration::from_secs(15);
+/// How long the issuer has to answer where its ticket says, before the local network is asked too.
+const NEARBY_AFTER: Duration = Duration::from_secs(1);
+/// How many answers of the local network are tried, and how long each.
+const MAX_ANSWERS: usize = 16;
+const ANSWER_TRIED_FOR: Duration = Duration::from_secs(3);
 /// How long the issuer may take to answer: it syncs to disk more than once.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -89,30 +98,106 @@ pub enum JoinError {
     NotProven,
 }
 
+/// How a newcomer looks for its ticket's issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Looking {
+    /// At the ticket's addresses and through its relays; where it is not there at once, on the local network too.
+    #[default]
+    Nearby,
+    /// At the ticket's addresses and through its relays only.
+    AtTicket,
+}
+
 /// Redeems a ticket at its issuer, from an endpoint that exists only for that. The key is the one that the node will keep.
 ///
 /// # Errors
 /// See [`JoinError`]. A ticket whose answer was lost can be redeemed again by the same key.
 pub async fn join(key: &SecretKey, ticket: &Ticket, applicant: Applicant) -> Result<Joined, JoinError> {
-    if ticket.addresses.is_empty() {
-        return Err(JoinError::NoAddress);
-    }
+    join_by(key, ticket, applicant, Looking::default()).await
+}
+
+/// As [`join`], looking for the issuer as it is told.
+///
+/// # Errors
+/// See [`JoinError`].
+pub async fn join_by(
+    key: &SecretKey,
+    ticket: &Ticket,
+    applicant: Applicant,
+    looking: Looking,
+) -> Result<Joined, JoinError> {
     if ticket.expires <= now() {
         return Err(JoinError::Expired);
     }
-    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let endpoint = endpoint::bind(key, any, None).await?;
-    let result = redeem(&endpoint, ticket, applicant).await;
+    let names_no_place = ticket.addresses.is_empty() && ticket.relays.is_empty();
+    if names_no_place && looking == Looking::AtTicket {
+        return Err(JoinError::NoAddress);
+    }
+    let endpoint = endpoint::bind(key, &[], &ticket.relays, None).await?;
+    let result = redeem(&endpoint, ticket, applicant, looking).await;
     endpoint.close().await;
-    check(result?, key.node_id(), ticket)
+    let (reply, reached) = result?;
+    check(reply, key.node_id(), ticket, reached)
 }
 
-async fn redeem(endpoint: &Endpoint, ticket: &Ticket, applicant: Applicant) -> Result<JoinReply, JoinError> {
-    let issuer = endpoint_addr(ticket.issuer, ticket.addresses.iter().copied()).ok_or(JoinError::NoAddress)?;
-    let connection = timeout(REACH_DEADLINE, endpoint.connect(issuer, JOIN_ALPN))
-        .await
-        .map_err(|_| JoinError::TimedOut)?
-        .map_err(|e| JoinError::Unreachable(Box::new(e)))?;
+/// Connects to the issuer wherever it answers first. Why it was not reached where its ticket says is left in `failed` while the
+/// local network is still asked.
+async fn reach(
+    endpoint: &Endpoint,
+    ticket: &Ticket,
+    looking: Looking,
+    failed: &mut Option<JoinError>,
+) -> Result<Connection, JoinError> {
+    let unreachable = |e| JoinError::Unreachable(Box::new(e));
+    let named = async {
+        if ticket.addresses.is_empty() && ticket.relays.is_empty() {
+            return Err(JoinError::NoAddress);
+        }
+        let issuer = endpoint_addr(ticket.issuer, ticket.addresses.iter().copied(), &ticket.relays);
+        endpoint.connect(issuer.ok_or(JoinError::NoAddress)?, JOIN_ALPN).await.map_err(unreachable)
+    };
+    if looking == Looking::AtTicket {
+        return named.await;
+    }
+    let nearby = async {
+        if !ticket.addresses.is_empty() || !ticket.relays.is_empty() {
+            sleep(NEARBY_AFTER).await;
+        }
+        let mut search = Search::begin(ticket.mesh, ticket.issuer).await;
+        for _ in 0..MAX_ANSWERS {
+            let at = search.next().await.into_iter().filter(|addr| is_plausible(*addr, None));
+            let issuer = endpoint_addr(ticket.issuer, at, &[]).ok_or(JoinError::NoAddress)?;
+            // Somebody may have answered in its name; another answer may be true.
+            if let Ok(Ok(connection)) = timeout(ANSWER_TRIED_FOR, endpoint.connect(issuer, JOIN_ALPN)).await {
+                return Ok(connection);
+            }
+        }
+        pending().await
+    };
+    tokio::pin!(named, nearby);
+    tokio::select! {
+        reached = &mut nearby => reached,
+        reached = &mut named => match reached {
+            Ok(connection) => Ok(connection),
+            // Not where the ticket says, which leaves the local network.
+            Err(error) => {
+                *failed = Some(error).filter(|error| matches!(error, JoinError::Unreachable(_)));
+                nearby.await
+            }
+        },
+    }
+}
+
+async fn redeem(
+    endpoint: &Endpoint,
+    ticket: &Ticket,
+    applicant: Applicant,
+    looking: Looking,
+) -> Result<(JoinReply, Option<SocketAddr>), JoinError> {
+    let mut failed = None;
+    let reached = timeout(REACH_DEADLINE, reach(endpoint, ticket, looking, &mut failed)).await;
+    let connection = reached.unwrap_or_else(|_| Err(failed.unwrap_or(JoinError::TimedOut)))?;
+    let reached = remote_address(&connection);
     let request = JoinRequest {
         mesh: ticket.mesh,
         secret: ticket.secret.clone(),
@@ -130,21 +215,25 @@ async fn redeem(endpoint: &Endpoint, ticket: &Ticket, applicant: Applicant) -> R
     };
     let answer = timeout(ANSWER_DEADLINE, exchange).await.unwrap_or(Err(JoinError::NoAnswer));
     Closing::Done.close(&connection);
-    super::decode(&answer?).map_err(|e| match e {
+    let reply = super::decode(&answer?).map_err(|e| match e {
         Misunderstood::Version(version) => JoinError::Newer(version),
         Misunderstood::Malformed => JoinError::Malformed,
-    })
+    })?;
+    Ok((reply, reached))
 }
 
-/// Believes nothing of the reply that does not follow from the ticket.
-fn check(reply: JoinReply, me: NodeId, ticket: &Ticket) -> Result<Joined, JoinError> {
+/// Believes nothing of the reply that does not follow from the ticket; where peers are is a hint, and tried as such.
+fn check(reply: JoinReply, me: NodeId, ticket: &Ticket, reached: Option<SocketAddr>) -> Result<Joined, JoinError> {
     let (genesis, certificates, mut peers) = match reply {
         JoinReply::Enrolled { genesis, certificates, peers } => (genesis, certificates, peers),
         JoinReply::Refused(refusal) => return Err(refusal.into()),
     };
     verify::membership(&genesis, ticket.mesh, me, &certificates, now())?;
+    let said = peers.iter().find(|(node, _)| *node == ticket.issuer).map(|(_, at)| at.clone()).unwrap_or_default();
     peers.retain(|(node, _)| *node != me && *node != ticket.issuer);
-    peers.insert(0, (ticket.issuer, ticket.addresses.clone()));
+    let mut known = BTreeSet::new();
+    let issuer = reached.into_iter().chain(said).chain(ticket.addresses.iter().copied());
+    peers.insert(0, (ticket.issuer, issuer.filter(|addr| known.insert(*addr)).collect()));
     peers.truncate(MAX_PEERS);
     for (_, addresses) in &mut peers {
         addresses.retain(|a| a.port() != 0 && !a.ip().is_unspecified());

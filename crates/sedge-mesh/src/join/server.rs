@@ -156,7 +156,10 @@ impl JoinHandler {
         let mut own = listen_addresses(&self.endpoint);
         own.truncate(MAX_ADDRESSES);
         let neighbours = self.table.statuses().into_iter().filter(|p| p.connected && !p.addresses.is_empty());
-        std::iter::once((self.me, own)).chain(neighbours.map(|p| (p.id, p.addresses))).take(MAX_PEERS).collect()
+        std::iter::once((self.me, own))
+            .chain(neighbours.map(|p| (p.id, p.addresses.into_iter().take(MAX_ADDRESSES).collect())))
+            .take(MAX_PEERS)
+            .collect()
     }
 }
 

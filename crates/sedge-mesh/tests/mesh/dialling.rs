@@ -2,7 +2,7 @@
 
 use sedge_mesh::{ListenError, Mesh, MeshConfig, PeerAddr, Protocols, StartError};
 
-use crate::support::{Root, eventually, key, loopback};
+use crate::support::{DEADLINE, Root, eventually, key, loopback};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_that_dial_each_other_at_once_end_up_with_one_connection() {
@@ -101,4 +101,25 @@ async fn a_peer_that_starts_late_is_still_reached() {
     let fleet = root.fleet(&storage, second_key.node_id(), &certificates);
     let second = root.resume(second_key, fleet, storage, addr, &[], Protocols::new()).await;
     second.hears(first.id(), 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_first_acquaintance_is_gone_finds_the_others_by_what_it_was_told_before_a_restart() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    let third = root.start(3, &[second.at()]).await;
+    third.meets(first.id()).await;
+    let known = third.mesh.sightings();
+    assert!(known.iter().any(|s| s.node == first.id() && s.addr == first.address()), "{known:?}");
+    let (key, storage) = (third.key.clone(), third.storage.clone());
+    third.mesh.shutdown().await;
+    second.mesh.shutdown().await;
+    drop((second, third));
+    let fleet = root.fleet(&storage, key.node_id(), &[]);
+    let config = MeshConfig::new(key, root.genesis.clone()).listen(loopback()).sightings(known);
+    let third = Mesh::start(config, fleet, storage, Protocols::new()).await.unwrap();
+    let mut neighbours = third.neighbours();
+    let met = tokio::time::timeout(DEADLINE, neighbours.wait_for(|n| n.contains(&first.id()))).await;
+    assert!(met.is_ok_and(|r| r.is_ok()), "never met");
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sedge_mesh::{
-    Applicant, Enroller, Enrolment, JOIN_ALPN, JoinError, JoinRefusal, JoinRequest, Joined, Protocols, join,
+    Applicant, Enroller, Enrolment, JOIN_ALPN, JoinError, JoinRefusal, JoinRequest, Joined, Looking, Protocols, join,
+    join_by,
 };
 use sedge_statement::{Certificate, MeshId, NodeId, Object, SecretKey, Ticket, TicketSecret, Timestamp};
 
@@ -57,6 +58,7 @@ fn enrol_at(node: &Node, root: &Arc<Root>, lasts: Duration) -> Ticket {
         addresses: node.mesh.listen_addresses(),
         secret,
         expires: now().plus(Duration::from_secs(3600)),
+        relays: Vec::new(),
     }
 }
 
@@ -125,7 +127,8 @@ async fn every_refusal_reaches_the_newcomer_by_name() {
     let own_clock = Ticket { expires: Timestamp::from_millis(1), ..ticket.clone() };
     assert!(matches!(join(&key(2), &own_clock, named("second")).await, Err(JoinError::Expired)));
     let nowhere = Ticket { addresses: Vec::new(), ..ticket };
-    assert!(matches!(join(&key(2), &nowhere, named("second")).await, Err(JoinError::NoAddress)));
+    let there_only = join_by(&key(2), &nowhere, named("second"), Looking::AtTicket).await;
+    assert!(matches!(there_only, Err(JoinError::NoAddress)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,6 +164,7 @@ async fn an_issuer_of_another_mesh_convinces_nobody() {
         addresses: node.mesh.listen_addresses(),
         secret: TicketSecret::from_bytes([5; 16]),
         expires: now().plus(Duration::from_secs(60)),
+        relays: Vec::new(),
     };
     let result = join(&key(2), &ticket, named("second")).await;
     assert!(matches!(result, Err(JoinError::Genesis(_))), "{result:?}");

@@ -181,3 +181,45 @@ async fn a_reader_that_stalls_is_dropped_and_stalls_nobody() {
     still_in_sync(&first, &second, 99).await;
     assert_eq!(first.mesh.counters().slow_peers, 1);
 }
+
+/// A message of whereabouts: `node` is at so many false places, seen this very moment.
+fn false_whereabouts(node: NodeId, from: u16) -> Vec<u8> {
+    let mut message = vec![1, 1];
+    message.extend(node.as_bytes());
+    message.push(8);
+    for host in 0..8u8 {
+        message.extend([0, 127, 0, 7, host, 0x80 | u8::try_from(from & 0x7f).unwrap(), 0x40, 0]);
+    }
+    framed(&message)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_floods_false_addresses_parts_nobody_and_fills_no_memory() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    second.meets(first.id()).await;
+    let endpoint = raw_endpoint(&key(9)).await;
+    let mut fleet = member(&root, 9);
+    let (connection, mut send, _recv) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+    send.write_all(&framed(&hello(&mut fleet, first.id()))).await.unwrap();
+    first.meets(key(9).node_id()).await;
+    let mut liar = connection.open_uni().await.unwrap();
+    for round in 0..200 {
+        liar.write_all(&false_whereabouts(second.id(), round)).await.unwrap();
+        liar.write_all(&false_whereabouts(NodeId::from_bytes([round.to_le_bytes()[0]; 32]), round)).await.unwrap();
+    }
+    let lied_to =
+        || first.mesh.peers().iter().any(|p| p.addresses.iter().any(|a| a.to_string().starts_with("127.0.7.")));
+    eventually("a lie is heard", lied_to).await;
+    still_in_sync(&first, &second, 5).await;
+    let peers = first.mesh.peers();
+    assert!(peers.len() <= 2, "strangers were believed in: {peers:?}");
+    assert!(peers.iter().all(|p| p.addresses.len() <= 16));
+    // What is no message ends the connection it came on, and no other.
+    let (connection, mut send, _recv) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+    send.write_all(&framed(&hello(&mut member(&root, 9), first.id()))).await.unwrap();
+    connection.open_uni().await.unwrap().write_all(&framed(b"GET / HTTP/1.1")).await.unwrap();
+    assert!(closed(&connection).await.contains("violation"));
+    still_in_sync(&first, &second, 6).await;
+}

@@ -16,7 +16,7 @@ pub struct Health {
     pub sha256: Sha256,
     /// How long it has been there, by the monotonic clock.
     pub age: Duration,
-    /// Requests that it was asked.
+    /// Requests that it was asked. One that its caller gave up counts nowhere else.
     pub requests: u64,
     /// Of these, answered, late answers among them.
     pub answered: u64,

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{self, timeout, timeout_at};
 
 use super::health::{Health, Tally};
+use super::talk::GENERATING_PER_SLOT;
 use super::{Answer, InferError, Serving, unshielded};
 use crate::fault::RunError;
 use crate::loaded::Loaded;
@@ -25,18 +26,67 @@ pub const LONGEST_REQUEST: Duration = Duration::from_secs(600);
 /// A named place for one model.
 #[derive(Debug)]
 pub(super) struct Slot {
-    name: SlotName,
+    pub(super) name: SlotName,
     /// Held for a pointer's copy or exchange only.
-    current: RwLock<Option<Arc<Model>>>,
+    current: RwLock<Current>,
+}
+
+/// Who serves, and who may ask it.
+#[derive(Debug)]
+struct Current {
+    model: Option<Arc<Model>>,
+    places: Arc<Places>,
+}
+
+impl Current {
+    fn of(model: Option<Arc<Model>>) -> Self {
+        Self { model, places: Arc::new(Places::new()) }
+    }
+}
+
+/// The places of those who ask. They come and go with the model, so that requests which never end take none of its successor's.
+#[derive(Debug)]
+struct Places {
     admitted: Arc<Semaphore>,
     turns: Arc<Semaphore>,
+    generating: Arc<Semaphore>,
+}
+
+/// For what a turn is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Inference,
+    Text,
+}
+
+impl Places {
+    fn new() -> Self {
+        Self {
+            admitted: Arc::new(Semaphore::new(RUNNING_PER_SLOT + WAITING_PER_SLOT)),
+            turns: Arc::new(Semaphore::new(RUNNING_PER_SLOT)),
+            generating: Arc::new(Semaphore::new(GENERATING_PER_SLOT)),
+        }
+    }
+
+    fn of(&self, turn: Turn) -> Arc<Semaphore> {
+        Arc::clone(match turn {
+            Turn::Inference => &self.turns,
+            Turn::Text => &self.generating,
+        })
+    }
+
+    /// Sends those who wait to the next model. Whoever has a turn keeps it.
+    fn close(&self) {
+        self.turns.close();
+        self.generating.close();
+    }
 }
 
 /// A model in a slot. The fields are dropped in order: the memory is free before `present` says so.
 #[derive(Debug)]
 pub(super) struct Model {
-    loaded: Arc<Loaded>,
-    tally: Tally,
+    pub(super) loaded: Arc<Loaded>,
+    pub(super) tally: Tally,
     present: watch::Sender<()>,
 }
 
@@ -69,22 +119,44 @@ impl Model {
 
 impl Slot {
     pub(super) fn new(name: SlotName) -> Self {
-        Self {
-            name,
-            current: RwLock::new(None),
-            admitted: Arc::new(Semaphore::new(RUNNING_PER_SLOT + WAITING_PER_SLOT)),
-            turns: Arc::new(Semaphore::new(RUNNING_PER_SLOT)),
+        Self { name, current: RwLock::new(Current::of(None)) }
+    }
+
+    /// Waits for a turn, and gives the model whose turn it is: what waited through a swap is answered by the new one.
+    pub(super) async fn turn(
+        &self,
+        turn: Turn,
+        within: Duration,
+        deadline: time::Instant,
+    ) -> Result<(Arc<Model>, Permits), InferError> {
+        loop {
+            let places = self.places().ok_or_else(|| InferError::NotServing(self.name.clone()))?;
+            let admitted = Arc::clone(&places.admitted).try_acquire_owned().map_err(|_| self.busy())?;
+            let waited = timeout_at(deadline, places.of(turn).acquire_owned()).await;
+            let Ok(permit) = waited.map_err(|_| InferError::Overdue(within))? else { continue };
+            // No model is held while one waits: it would not be dropped before.
+            if let Some(model) = self.model_of(&places) {
+                return Ok((model, (admitted, permit)));
+            }
         }
+    }
+
+    /// The places of the model that serves; none where none does.
+    fn places(&self) -> Option<Arc<Places>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.model.is_some().then(|| Arc::clone(&current.places))
+    }
+
+    /// The model that the places are for, where it still serves.
+    fn model_of(&self, places: &Arc<Places>) -> Option<Arc<Model>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.model.clone().filter(|_| Arc::ptr_eq(&current.places, places))
     }
 
     pub(super) async fn infer(&self, inputs: Vec<Tensor>, within: Duration) -> Result<Answer, InferError> {
         let deadline = time::Instant::now() + within;
-        let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| self.busy())?;
-        let turn = timeout_at(deadline, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| InferError::Overdue(within))?.map_err(|_| self.busy())?;
-        // Chosen only now: what waited through a swap is answered by the new model.
-        let model = self.current().ok_or_else(|| InferError::NotServing(self.name.clone()))?;
-        let answer = start(Arc::clone(&model), inputs, (admitted, turn))?;
+        let (model, permits) = self.turn(Turn::Inference, within, deadline).await?;
+        let answer = start(Arc::clone(&model), inputs, permits)?;
         match timeout_at(deadline, answer).await {
             Err(_) => {
                 model.tally.overdue(within);
@@ -107,13 +179,15 @@ impl Slot {
     pub(super) fn swap(self: Arc<Self>, newcomer: Option<Arc<Model>>) -> Previous {
         let model = {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, newcomer.clone())
+            let before = std::mem::replace(&mut *current, Current::of(newcomer.clone()));
+            before.places.close();
+            before.model
         };
         Previous { slot: self, model, newcomer }
     }
 
     fn current(&self) -> Option<Arc<Model>> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).model.clone()
     }
 
     fn busy(&self) -> InferError {
@@ -121,7 +195,8 @@ impl Slot {
     }
 }
 
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+/// Keeping the request's place and its turn.
+pub(super) type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 type Outcome = std::thread::Result<Result<Answer, RunError>>;
 
 /// Runs a request on a thread of its own, which keeps the permits to its end, whoever still waits for it.
@@ -176,7 +251,7 @@ impl Previous {
         let Self { slot, model, newcomer } = self;
         let displaced = {
             let mut current = slot.current.write().unwrap_or_else(PoisonError::into_inner);
-            let still_there = match (&*current, &newcomer) {
+            let still_there = match (&current.model, &newcomer) {
                 (Some(current), Some(newcomer)) => Arc::ptr_eq(current, newcomer),
                 (None, None) => true,
                 _ => false,
@@ -184,7 +259,9 @@ impl Previous {
             if !still_there {
                 return Err(RollBackError::Replaced(slot.name.clone()));
             }
-            std::mem::replace(&mut *current, model)
+            let before = std::mem::replace(&mut *current, Current::of(model));
+            before.places.close();
+            before.model
         };
         Ok(Drained(displaced.map(|model| model.present.subscribe())))
     }

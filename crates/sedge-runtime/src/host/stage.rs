@@ -12,7 +12,7 @@ use super::ModelHost;
 use super::slot::Model;
 use crate::backends::NoBackend;
 use crate::fault::{Complaint, LoadError, RunError};
-use crate::gate::{self, GateFailure, GateOutcome, PROBE_LIMIT};
+use crate::gate::{self, GateFailure, GateOutcome, PROBE_LIMIT, Task};
 use crate::loaded::Loaded;
 use crate::source::ModelSource;
 use crate::threads;
@@ -130,10 +130,10 @@ impl ModelHost {
     pub async fn gate(&self, candidate: Candidate, probes: Vec<Probe>) -> Result<Gated, StageError> {
         let loaded = candidate.loaded;
         let permit = Arc::new(self.begin_trial().await?);
-        let (trial, probes) = gate::trials(&loaded, probes)?;
+        let (trial, tasks) = gate::tasks(&loaded, probes)?;
         let mut outcome = GateOutcome { trial, slowest: Duration::ZERO, total: Duration::ZERO };
-        for probe in probes {
-            let took = put(&loaded, probe, &permit).await?;
+        for task in tasks {
+            let took = put(&loaded, task, &permit).await?;
             outcome.slowest = outcome.slowest.max(took);
             outcome.total += took;
         }
@@ -147,12 +147,12 @@ impl ModelHost {
     }
 }
 
-/// Puts one probe to a model, on a thread that keeps the permit to its end.
-async fn put(loaded: &Arc<Loaded>, probe: Probe, permit: &Arc<OwnedSemaphorePermit>) -> Result<Duration, StageError> {
-    let (name, model, permit) = (probe.name.clone(), Arc::clone(loaded), Arc::clone(permit));
+/// Puts one task to a model, on a thread that keeps the permit to its end.
+async fn put(loaded: &Arc<Loaded>, task: Task, permit: &Arc<OwnedSemaphorePermit>) -> Result<Duration, StageError> {
+    let (name, model, permit) = (task.name().to_owned(), Arc::clone(loaded), Arc::clone(permit));
     let begun = Instant::now();
     let work = threads::run("sedge-gate", move || {
-        let verdict = gate::probe(&model, &probe);
+        let verdict = task.put(&model);
         drop((model, permit));
         verdict
     })?;

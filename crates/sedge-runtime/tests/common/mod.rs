@@ -58,7 +58,7 @@ pub fn source(path: &Path, inputs: Vec<TensorSpec>, outputs: Vec<TensorSpec>, re
         requirements: HardwareRequirements::default(),
         facts: ModelFacts::Onnx(facts),
     };
-    ModelSource { release: ReleaseId::from_bytes([release; 32]), variant, path: path.to_owned() }
+    ModelSource { release: ReleaseId::from_bytes([release; 32]), variant, path: path.to_owned(), beside: Vec::new() }
 }
 
 /// One version of the sample classifier; its release is named by its major version.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use sedge_scheduler::{Fit, Unfit, choose, fit};
 use sedge_statement::{
-    Blake3, ByteSize, HardwareRequirements, MemoryPool, ModelFacts, ModelFile, ModelFormat, OnnxFacts, Profile,
-    Quantization, RuntimeFact, Sha256, Variant,
+    Blake3, ByteSize, GgufFacts, HardwareRequirements, KvShape, Loader, MemoryPool, ModelFacts, ModelFile, ModelFormat,
+    OnnxFacts, Profile, Quantization, RuntimeFact, Sha256, Variant,
 };
 
-fn variant(name: &str, weights: u64) -> Variant {
+pub(crate) fn variant(name: &str, weights: u64) -> Variant {
     Variant {
         name: name.parse().unwrap(),
         format: ModelFormat::Onnx,
@@ -32,7 +32,7 @@ fn variant(name: &str, weights: u64) -> Variant {
     }
 }
 
-fn profile() -> Profile {
+pub(crate) fn profile() -> Profile {
     let pool = |name: &str, mib| MemoryPool {
         name: name.to_owned(),
         total: ByteSize::mib(mib * 2),
@@ -71,6 +71,36 @@ fn every_reason_against_is_named() {
         [Unfit::Architecture { .. }, Unfit::Memory { .. }, Unfit::Disk { .. }, Unfit::NoBackend { .. }]
     ));
     insta::assert_snapshot!(Fit::Unfit(reasons), @"does not fit: it is built for aarch64, this is x86_64; it needs 4.0 GiB of memory, models may take 512.0 MiB; its files take 4.0 GiB, the disk has 2.0 GiB; nothing here opens gguf; one of these would: candle, llama-server");
+}
+
+#[test]
+fn a_language_model_takes_its_context_beside_its_weights_whatever_the_manifest_asks_for() {
+    let mut model = variant("model", 1);
+    let facts = GgufFacts {
+        version: 3,
+        architecture: "llama".to_owned(),
+        name: String::new(),
+        parameters: 0,
+        weight_bytes: ByteSize::mib(100),
+        types: Default::default(),
+        layers: 16,
+        embedding: 1024,
+        heads: 16,
+        kv_heads: 8,
+        context: 131_072,
+        vocabulary: 32_000,
+        tokenizer: String::new(),
+        kv: KvShape { per_token: 16 * 8 * 128, windowed_per_token: 0, window: 0 },
+    };
+    let need = facts.memory(4096, Loader::Candle).total;
+    assert!(need > ByteSize::mib(100 + 256), "{need}");
+    model.format = ModelFormat::Gguf;
+    model.facts = ModelFacts::Gguf(facts);
+    let mut node = profile();
+    node.runtimes[0].backend = "candle".to_owned();
+    assert_eq!(fit(&model, &node), Fit::Unfit(vec![Unfit::Memory { need, have: ByteSize::mib(512) }]));
+    node.memory[0].allocatable = need;
+    assert_eq!(fit(&model, &node), Fit::Feasible { memory: need, backend: "candle".to_owned() });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sedge_scheduler::{ControlState, Go, Plan, PlanInput, WaveGate, Wish, plan};
+use sedge_scheduler::{ControlState, Go, Plan, PlanInput, SteeredBy, WaveGate, Wish, plan};
 use sedge_statement::{
     Action, Certificate, Deployment, Downgrade, Frontier, GatePolicy, GateReport, Generation, NodeId, Percent,
     Priority, ReleaseId, Role, RolloutId, Sha256, SlotName, SlotReport, SlotState, Timestamp, WaveSize,
@@ -126,6 +126,11 @@ impl Fleet {
             now: self.now,
         })
     }
+}
+
+/// By whom, for tests.
+pub(crate) fn by() -> SteeredBy {
+    SteeredBy { node: node(0), reason: "night shift".to_owned(), at: NOW }
 }
 
 /// A plan in words, with its reasons.

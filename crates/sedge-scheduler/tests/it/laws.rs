@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sedge_scheduler::{ControlState, Go, MAX_WITNESSES};
+use sedge_scheduler::{ControlState, Go, MAX_WITNESSES, RolloutState};
 use sedge_statement::{GateReport, NodeId, Percent, RolloutId, SlotState, WaveSize};
 
-use crate::fleet::{Fleet, certificate, deployment, node, render};
+use crate::fleet::{Fleet, by, certificate, deployment, node, render};
 
 const STATES: [SlotState; 8] = [
     SlotState::Committed,
@@ -24,7 +24,7 @@ const STATES: [SlotState; 8] = [
 struct Setup {
     robots: u8,
     late: u8,
-    waves: Vec<u32>,
+    waves: Vec<(u8, u8)>,
     quorum: u8,
     max_failed: u32,
     reports: Vec<(u8, usize, u64)>,
@@ -34,7 +34,7 @@ struct Setup {
 }
 
 fn any_setup() -> impl Strategy<Value = Setup> {
-    let waves = prop::collection::vec(0u32..6, 0..5);
+    let waves = prop::collection::vec((0u8..3, 0u8..40), 0..5);
     let reports = prop::collection::vec((0u8..30, 0usize..8, 0u64..60), 0..40);
     let says = prop::collection::vec((0u8..30, 0usize..8), 0..10);
     (0u8..30, 0u8..3, waves, 1u8..=100, 0u32..4, reports, says, 0usize..8, any::<bool>()).prop_map(
@@ -52,15 +52,24 @@ fn any_setup() -> impl Strategy<Value = Setup> {
     )
 }
 
+/// A size of any kind, sensible or not: readers bear what authors write.
+fn size(kind: u8, n: u8) -> WaveSize {
+    match kind {
+        0 => WaveSize::Count(u32::from(n % 6)),
+        1 => WaveSize::Share(Percent::try_from(1 + n * 2).unwrap()),
+        _ => WaveSize::Named([node(n), node(n / 2)].into_iter().collect::<BTreeSet<_>>().try_into().unwrap()),
+    }
+}
+
 fn build(setup: &Setup) -> (Fleet, RolloutId) {
     let mut fleet = Fleet::of(setup.robots);
     let mut d = deployment(&fleet, 1);
-    d.waves = setup.waves.iter().map(|n| WaveSize::Count(*n)).collect();
+    d.waves = setup.waves.iter().map(|(kind, n)| size(*kind, *n)).collect();
     d.gate.quorum = Percent::try_from(setup.quorum).unwrap();
     d.gate.max_failed = setup.max_failed;
     let rollout = fleet.deploy(d);
-    let controls = [ControlState::Paused, ControlState::Cancelled, ControlState::Halted];
-    fleet.control(rollout, controls.get(setup.control).copied().unwrap_or_default());
+    let controls = [ControlState::Paused(by()), ControlState::Cancelled(by()), ControlState::Halted(by())];
+    fleet.control(rollout, controls.get(setup.control).cloned().unwrap_or_default());
     for n in 0..setup.late {
         fleet.enrol(certificate(setup.robots + n));
     }
@@ -107,7 +116,18 @@ proptest! {
         let set: BTreeSet<NodeId> = members.iter().copied().collect();
         prop_assert_eq!(set.len(), members.len());
         prop_assert_eq!(set, (0..setup.robots).map(node).collect::<BTreeSet<_>>());
-        prop_assert!(plan.rollouts[&rollout].waves.iter().all(|wave| !wave.members.is_empty()));
+        let named = setup.waves.iter().filter(|(kind, _)| *kind == 2).count();
+        let empty = plan.rollouts[&rollout].waves.iter().filter(|wave| wave.members.is_empty()).count();
+        prop_assert!(empty <= named, "only a wave of named nodes is kept where it is empty");
+        for wave in &plan.rollouts[&rollout].waves {
+            let q = &wave.quorum;
+            let lists = [&q.committed, &q.soaking, &q.excused, &q.ended, &q.silent];
+            let mut judged: Vec<NodeId> = lists.into_iter().flatten().copied().collect();
+            let mut witnesses = wave.members[..wave.witnesses].to_vec();
+            judged.sort_unstable();
+            witnesses.sort_unstable();
+            prop_assert_eq!(judged, witnesses);
+        }
         let late: BTreeSet<NodeId> = plan.rollouts[&rollout].late.iter().flat_map(|w| w.members.clone()).collect();
         prop_assert_eq!(late, (setup.robots..setup.robots + setup.late).map(node).collect::<BTreeSet<_>>());
     }
@@ -118,7 +138,7 @@ proptest! {
         let plan = fleet.plan();
         let r = &plan.rollouts[&rollout];
         for pair in r.waves.windows(2) {
-            if pair[1].gate.is_open() && r.state != sedge_scheduler::RolloutState::Completed {
+            if pair[1].gate.is_open() && r.state != RolloutState::Completed {
                 prop_assert!(pair[0].gate.is_open());
                 let (good, judged) = tally(&fleet, rollout, &pair[0].members);
                 prop_assert!(good >= 1);
@@ -159,9 +179,67 @@ proptest! {
         let mut silent = fleet.clone();
         silent.slots.clear();
         let (a, b) = (fleet.plan(), silent.plan());
-        let done = |p: &sedge_scheduler::Plan| p.rollouts[&rollout].state == sedge_scheduler::RolloutState::Completed;
+        let done = |p: &sedge_scheduler::Plan| p.rollouts[&rollout].state == RolloutState::Completed;
         if !done(&a) && !done(&b) {
             prop_assert_eq!(crate::fleet::open(&a, rollout), crate::fleet::open(&b, rollout));
         }
+    }
+
+    #[test]
+    fn a_halt_is_absorbing_whatever_witnesses_say_later(
+        setup in any_setup(),
+        later in prop::collection::vec((0u8..30, 0usize..8, 0u64..60), 1..30),
+    ) {
+        let (mut fleet, rollout) = build(&setup);
+        let mut halted = false;
+        for (n, state, soaked) in later {
+            // What the fold hands in: a node's first failing report, else its last.
+            let held = fleet.gates.get(&rollout).and_then(|reports| reports.get(&node(n)));
+            if held.is_none_or(|report| !report.state.is_failure()) {
+                fleet.sign_soaked(rollout, node(n), STATES[state], Duration::from_secs(soaked));
+            }
+            let state = fleet.plan().rollouts[&rollout].state;
+            prop_assert!(!halted || state == RolloutState::Halted, "{state}");
+            halted = state == RolloutState::Halted;
+        }
+    }
+
+    #[test]
+    fn a_rollout_is_stalled_exactly_where_no_report_that_can_come_opens_its_wave(
+        reports in prop::collection::vec(0usize..5, 1..7),
+        quorum in 1u8..=100,
+    ) {
+        let mut fleet = Fleet::of(8);
+        let mut d = deployment(&fleet, 1);
+        d.waves = vec![WaveSize::Count(u32::try_from(reports.len()).unwrap())];
+        d.gate.quorum = Percent::try_from(quorum).unwrap();
+        d.gate.max_failed = 9;
+        let rollout = fleet.deploy(d);
+        let canaries = fleet.plan().rollouts[&rollout].waves[0].members.clone();
+        let mut undecided = Vec::new();
+        for (node, report) in canaries.iter().zip(&reports) {
+            match report {
+                0 => undecided.push(*node),
+                1 => fleet.sign(rollout, *node, SlotState::Committed),
+                2 => fleet.sign(rollout, *node, SlotState::Rejected),
+                3 => fleet.sign(rollout, *node, SlotState::Failed),
+                _ => fleet.sign_soaked(rollout, *node, SlotState::Committed, Duration::ZERO),
+            }
+        }
+        let soaking: Vec<NodeId> = canaries.iter().zip(&reports).filter(|(_, r)| **r == 4).map(|(n, _)| *n).collect();
+        soaking.iter().for_each(|node| assert!(!undecided.contains(node)));
+        let state = fleet.plan().rollouts[&rollout].state;
+        // Every way in which the silent may still report, as digits to the base of three.
+        let ways = 3usize.pow(u32::try_from(undecided.len()).unwrap());
+        let opens = (0..ways).any(|way| {
+            let mut then = fleet.clone();
+            soaking.iter().for_each(|node| then.sign(rollout, *node, SlotState::Committed));
+            for (i, node) in undecided.iter().enumerate() {
+                let state = [SlotState::Committed, SlotState::Rejected, SlotState::Failed];
+                then.sign(rollout, *node, state[way / 3usize.pow(u32::try_from(i).unwrap()) % 3]);
+            }
+            crate::fleet::open(&then.plan(), rollout)[1]
+        });
+        prop_assert_eq!(state == RolloutState::Stalled, !opens, "{}", state);
     }
 }

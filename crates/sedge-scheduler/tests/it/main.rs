@@ -8,3 +8,4 @@ mod laws;
 mod precedence;
 mod snapshot;
 mod story;
+mod waves;

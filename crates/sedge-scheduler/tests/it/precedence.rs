@@ -3,7 +3,7 @@
 use sedge_scheduler::{ControlState, RolloutState};
 use sedge_statement::{ReleaseId, SlotState};
 
-use crate::fleet::{Fleet, RELEASE, deployment, node, slot};
+use crate::fleet::{Fleet, RELEASE, by, deployment, node, slot};
 
 const NEWER: ReleaseId = ReleaseId::from_bytes([0xBB; 32]);
 
@@ -58,7 +58,7 @@ fn a_cancelled_rollout_gives_the_slot_back_where_it_is_not_active() {
     let (mut fleet, first, second) = two();
     fleet.say(second, node(0), SlotState::Committed, Some(NEWER));
     fleet.say(second, node(1), SlotState::Fetching, Some(RELEASE));
-    for control in [ControlState::Cancelled, ControlState::Halted] {
+    for control in [ControlState::Cancelled(by()), ControlState::Halted(by())] {
         fleet.control(second, control);
         let plan = fleet.plan();
         assert_eq!(plan.assignments[&(node(0), slot())].rollout, second);

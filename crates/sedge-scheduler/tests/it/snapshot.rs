@@ -1,6 +1,6 @@
 //! Plans as people read them.
 
-use sedge_scheduler::explain;
+use sedge_scheduler::{Facts, explain};
 use sedge_statement::SlotState;
 
 use crate::fleet::{Fleet, deployment, render};
@@ -49,7 +49,8 @@ fn the_chain_of_reasons_reads_as_sentences() {
     let plan = fleet.plan();
     let waiting = plan.rollouts[&rollout].waves[1].members[1];
     let chain = |node| {
-        let lines: Vec<String> = explain(&plan, rollout, node).iter().map(ToString::to_string).collect();
+        let lines: Vec<String> =
+            explain(&plan, rollout, node, Facts::default()).iter().map(ToString::to_string).collect();
         lines.join("\n")
     };
     insta::assert_snapshot!(chain(waiting), @r"

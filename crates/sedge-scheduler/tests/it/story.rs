@@ -5,7 +5,7 @@ use std::time::Duration;
 use sedge_scheduler::{ControlState, Go, Reason, RolloutState, WaveGate};
 use sedge_statement::{Action, Percent, Role, SlotState, WaveSize};
 
-use crate::fleet::{Fleet, NOW, certificate, deployment, gate, node, open, slot};
+use crate::fleet::{Fleet, NOW, by, certificate, deployment, gate, node, open, slot};
 
 #[test]
 fn the_canary_starts_at_once_and_the_rest_waits_for_its_soak() {
@@ -95,7 +95,10 @@ fn a_wave_of_nodes_that_are_all_unfit_never_opens_the_next() {
     let plan = fleet.plan();
     assert_eq!(open(&plan, rollout), [true, false]);
     assert_eq!(plan.rollouts[&rollout].state, RolloutState::Stalled);
-    assert_eq!(plan.rollouts[&rollout].reason, Some(Reason::Stalled { wave: 0, needed: 1, committed: 0 }));
+    assert_eq!(
+        plan.rollouts[&rollout].reason,
+        Some(Reason::Stalled { wave: 0, needed: 1, committed: 0, ended: vec![] })
+    );
 }
 
 #[test]
@@ -169,13 +172,13 @@ fn nothing_starts_while_the_release_is_unknown_or_the_rollout_is_held() {
     };
     assert_eq!(held(&fleet), RolloutState::Running);
     fleet.releases = releases;
-    fleet.control(rollout, ControlState::Paused);
+    fleet.control(rollout, ControlState::Paused(by()));
     assert_eq!(held(&fleet), RolloutState::Paused);
     fleet.control(rollout, ControlState::AwaitingApproval);
     assert_eq!(held(&fleet), RolloutState::AwaitingApproval);
-    fleet.control(rollout, ControlState::Cancelled);
+    fleet.control(rollout, ControlState::Cancelled(by()));
     assert_eq!(held(&fleet), RolloutState::Cancelled);
-    fleet.control(rollout, ControlState::Halted);
+    fleet.control(rollout, ControlState::Halted(by()));
     assert_eq!(held(&fleet), RolloutState::Halted);
 }
 

@@ -2,7 +2,7 @@
 
 use sedge_agent::Inspection;
 use sedge_agent::api::{LogEntry, Model, ModelDetail, Verification};
-use sedge_statement::{ByteSize, GgufFacts, ModelFacts, OnnxFacts, TensorSpec};
+use sedge_statement::{ByteSize, GgufFacts, Loader, ModelFacts, OnnxFacts, TensorSpec};
 
 use crate::paint::{Paint, Tone};
 use crate::table::{Table, cell, state, toned};
@@ -87,6 +87,7 @@ pub(super) fn inspection(inspection: &Inspection, paint: Paint) -> String {
     let mut lines =
         vec![format!("{}  {} {}  {size}", paint.tone(Tone::Strong, &name), inspection.format, inspection.quantization)];
     lines.extend(facts(&inspection.facts));
+    lines.extend(inspection.notes.iter().cloned());
     lines.push(format!("SHA-256  {}", inspection.sha256));
     lines.push(format!("BLAKE3   {}", inspection.blake3));
     lines.extend(inspection.metadata.iter().map(|(key, value)| format!("{key}: {value}")));
@@ -101,10 +102,34 @@ fn facts(facts: &ModelFacts) -> Vec<String> {
 }
 
 fn gguf(gguf: &GgufFacts) -> Vec<String> {
-    vec![format!(
-        "GGUF {}, {}, {} parameters, {} of weights",
-        gguf.version, gguf.architecture, gguf.parameters, gguf.weight_bytes
-    )]
+    let named = if gguf.name.is_empty() { String::new() } else { format!(", {:?}", gguf.name) };
+    let tokenizer = if gguf.tokenizer.is_empty() { "no tokenizer".to_owned() } else { gguf.tokenizer.clone() };
+    let types = gguf.types.iter().map(|(kind, bytes)| format!("{kind} {bytes}")).collect::<Vec<_>>().join(", ");
+    let mut lines = vec![
+        format!(
+            "GGUF {}, {}{named}, {} parameters, {} of weights",
+            gguf.version, gguf.architecture, gguf.parameters, gguf.weight_bytes
+        ),
+        format!("types  {types}"),
+        format!(
+            "{} layers, embedding of {}, {} heads, {} of keys and values, context of {}, {} tokens ({tokenizer})",
+            gguf.layers, gguf.embedding, gguf.heads, gguf.kv_heads, gguf.context, gguf.vocabulary
+        ),
+    ];
+    let mut table = Table::new(["CONTEXT", "MEMORY", "WEIGHTS", "KEYS AND VALUES", "COMPUTING", "EMBEDDINGS"]);
+    for context in gguf.contexts() {
+        let need = gguf.memory(context, Loader::Candle);
+        table.row([
+            cell(need.context),
+            cell(need.total),
+            cell(need.weights),
+            cell(need.kv),
+            cell(need.compute),
+            cell(need.overhead),
+        ]);
+    }
+    lines.push(table.render(Paint::plain()));
+    lines
 }
 
 fn onnx(onnx: &OnnxFacts) -> Vec<String> {

@@ -5,57 +5,69 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use sedge_agent::Inspection;
-use sedge_statement::{Datatype, Dim, ModelFacts, OnnxFacts, Probe, Tensor, TensorSpec, Tolerance};
+use sedge_statement::{Datatype, Dim, ModelFacts, OnnxFacts, Probe, Tensor, TensorSpec};
 use serde_json::json;
 
-use super::{Case, Material, Publication, Wrong, large, write, write_inputs};
+use super::{Case, Material, Publication, Wrong, large, variation, write, write_inputs, write_version};
 use crate::demo::mesh::Mesh;
-use crate::onnx::with_metadata;
 use crate::tensors::case_tensors;
 
 /// The id under which the model is published.
 const ID: &str = "demo";
 /// The case that ONNX's own tests keep beside a model.
 const GIVEN: &str = "test_data_set_0";
+/// The tokenizer of a language model whose file carries none.
+const TOKENIZER: &str = "tokenizer.json";
 /// The most elements of an input that is made up.
 const MOST_ELEMENTS: u64 = 1 << 24;
 
 impl Material {
-    /// Versions of `file`, with the case beside it, or inputs made up from its header.
+    /// Versions of `file`, with the case beside it, or one made up from its header.
     pub(in crate::demo) async fn foreign(mesh: &Mesh, file: &Path) -> Result<Self> {
         let inspection: Inspection = mesh.ask(0, &["model", "inspect", &file.to_string_lossy()]).await?;
-        let ModelFacts::Onnx(facts) = &inspection.facts else {
-            bail!("{}: the demo takes ONNX models only", file.display());
-        };
         let dir = mesh.dir().join("models");
         let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+        let tokenizer = file.parent().map(|parent| parent.join(TOKENIZER)).filter(|path| path.is_file());
+        let more: Vec<PathBuf> = match inspection.facts {
+            ModelFacts::Gguf(_) => tokenizer.into_iter().collect(),
+            ModelFacts::Onnx(_) => Vec::new(),
+        };
         let publication = |version: &str, file: PathBuf| Publication {
             id: ID.to_owned(),
             version: version.to_owned(),
             file,
             probes: Vec::new(),
+            more: more.clone(),
         };
         let variation = |version: &str| -> Result<Publication> {
-            let bytes = with_metadata(&bytes, "sedge-demo", version)?;
-            Ok(publication(version, write(&dir, &format!("{ID}-{version}.onnx"), &bytes)?))
+            Ok(publication(version, write_version(&dir, ID, version, &variation(&bytes, version)?)?))
         };
-        let beside = file.parent().map(|parent| parent.join(GIVEN)).filter(|dir| dir.is_dir());
-        let case = match beside {
-            Some(given) => given_case(&dir, &given, facts)?,
-            None => made_up_case(&dir, facts)?,
+        let given = file.parent().map(|parent| parent.join(GIVEN)).filter(|dir| dir.is_dir());
+        let case = match (&inspection.facts, given) {
+            (ModelFacts::Onnx(facts), Some(given)) => given_case(&dir, &given, facts)?,
+            (ModelFacts::Onnx(facts), None) => made_up_case(&dir, facts)?,
+            (ModelFacts::Gguf(_), _) => text_case(&dir)?,
         };
+        let first = publication("1.0.0", file.to_owned());
         Ok(Self {
+            format: inspection.format,
             slot: ID.to_owned(),
-            first: publication("1.0.0", file.to_owned()),
             second: variation("2.0.0")?,
             field: variation("2.0.0-field")?,
             staged: variation("2.1.0")?,
-            large: large(&dir, ID, &bytes)?,
+            large: large(&dir, &first, &bytes)?,
+            first,
             cases: vec![case],
             wrong: Wrong::FromAnswer(variation("3.0.0")?),
             dir,
         })
     }
+}
+
+/// A text to go on from: every language model knows how to.
+fn text_case(dir: &Path) -> Result<Case> {
+    let input = write(dir, "prompt.txt", b"Once upon a time")?;
+    Ok(Case { name: "a text's continuation".to_owned(), input, expected: None })
 }
 
 /// The files carry no names, or other ones, where the case was written by another exporter: their order counts.
@@ -68,7 +80,7 @@ fn given_case(dir: &Path, given: &Path, facts: &OnnxFacts) -> Result<Case> {
     let inputs = read("input", &facts.inputs)?;
     let outputs = read("output", &facts.outputs)?;
     let input = write_inputs(dir, "given.json", &inputs)?;
-    let expected = Probe { name: GIVEN.to_owned(), inputs, outputs, tolerance: Tolerance::default() };
+    let expected = Probe::of_tensors(GIVEN, inputs, outputs);
     Ok(Case { name: GIVEN.to_owned(), input, expected: Some(expected) })
 }
 

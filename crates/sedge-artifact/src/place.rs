@@ -28,7 +28,7 @@ impl fmt::Display for Place {
 
 /// The way down to the field now being read: frames on the stack, turned to text only for a refusal.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Path<'p> {
+pub(crate) struct Path<'p> {
     parent: Option<&'p Path<'p>>,
     field: &'static str,
     index: Option<usize>,
@@ -37,25 +37,30 @@ pub(super) struct Path<'p> {
 
 impl<'p> Path<'p> {
     /// The file itself.
-    pub(super) const ROOT: Path<'static> = Path { parent: None, field: "", index: None, name: None };
+    pub(crate) const ROOT: Path<'static> = Path { parent: None, field: "", index: None, name: None };
 
     /// A field that occurs once.
-    pub(super) fn field(&'p self, field: &'static str) -> Path<'p> {
+    pub(crate) fn field(&'p self, field: &'static str) -> Path<'p> {
         Path { parent: Some(self), field, index: None, name: None }
     }
 
     /// One of a repeated field.
-    pub(super) fn item(&'p self, field: &'static str, index: usize) -> Path<'p> {
+    pub(crate) fn item(&'p self, field: &'static str, index: usize) -> Path<'p> {
         Path { index: Some(index), ..self.field(field) }
     }
 
+    /// One element of the thing here.
+    pub(crate) fn element(&'p self, index: u64) -> Path<'p> {
+        Path { index: usize::try_from(index).ok(), ..self.field("element") }
+    }
+
     /// The same place, with the name that the thing there gives itself.
-    pub(super) fn named(self, name: Option<&'p str>) -> Path<'p> {
+    pub(crate) fn named(self, name: Option<&'p str>) -> Path<'p> {
         Path { name, ..self }
     }
 
     /// The place, at a given byte.
-    pub(super) fn at(&self, offset: usize) -> Place {
+    pub(crate) fn at(&self, offset: usize) -> Place {
         Place { path: self.to_string(), offset }
     }
 }
