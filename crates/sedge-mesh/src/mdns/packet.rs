@@ -3,9 +3,9 @@
 //! Goals: members of one mesh on one network find each other without being told of each other. Non-goals: proof (anybody can
 //! answer anything; a handshake proves), browsing by other software beyond well-formed records.
 //!
-//! Layout: the service is `_sedge-XXXXXXXX._udp.local`, X the first digits of the mesh's id, so that meshes leave each other alone. A
-//! question asks for its PTR records. An answer holds one PTR to `NODE._sedge-XXXXXXXX._udp.local`, NODE being the node's id in
-//! lower-case base32; for each port that it listens on one SRV of that name, whose target is `PORT-XXXXXXXX.local`, X the first digits of
+//! Layout: the service is `_sedge-MESH._udp.local`, MESH the first digits of the mesh's id, so that meshes leave each other alone. A
+//! question asks for its PTR records. An answer holds one PTR to `NODE._sedge-MESH._udp.local`, NODE being the node's id in
+//! lower-case base32; for each port that it listens on one SRV of that name, whose target is `PORT-HOST.local`, HOST the first digits of
 //! NODE; and as additional records the A and AAAA of each target. Records live for two minutes; nothing but addresses is said.
 
 use std::collections::{BTreeMap, BTreeSet};
