@@ -297,4 +297,5 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
+#[path = "packet/tests.rs"] // from this file, so that the fuzz target which takes it in finds it too
 mod tests;
