@@ -149,30 +149,47 @@ pub(crate) struct Place {
     pub(crate) previous: Option<ChangeHash>,
 }
 
+/// The two halves of a chunk that is a change: what its hash covers, and what it says.
+struct Chunk<'a> {
+    checksum: &'a [u8],
+    hashed: &'a [u8],
+    body: Reader<'a>,
+}
+
 /// The fields of a change before its columns.
 struct Preamble<'a> {
-    place: Place,
+    seq: u64,
+    previous: Option<ChangeHash>,
     actor: &'a [u8],
     start_op: u64,
     rest: Reader<'a>,
 }
 
-/// Reads where a link stands: enough to follow a chain of hashes, not to apply it.
+/// Reads where a link stands, and takes its hash: enough to follow a chain of hashes, not to apply it.
 pub(crate) fn place(raw: &[u8], actor: &[u8]) -> Result<Place, Refusal> {
-    let preamble = preamble(raw)?;
-    if preamble.actor == actor { Ok(preamble.place) } else { Err(Refusal::Actor) }
+    let Chunk { checksum, hashed, body } = chunk(raw)?;
+    let hash: [u8; 32] = Sha256::digest(hashed).into();
+    if hash[..4] != *checksum {
+        return Err(Refusal::Checksum);
+    }
+    let preamble = preamble(body)?;
+    if preamble.actor != actor {
+        return Err(Refusal::Actor);
+    }
+    Ok(Place { hash: ChangeHash::from_bytes(hash), seq: preamble.seq, previous: preamble.previous })
 }
 
-/// Checks one link whole against the state of its chain, and moves the state past it. After an error the state is unusable.
-pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Result<Place, Refusal> {
-    let Preamble { place, actor, start_op, mut rest } = preamble(raw)?;
+/// Checks one link whole against the state of its chain, and moves the state past it. After an error the state is unusable. The link's own hash is
+/// not taken again: whoever has the link has it from [`place`].
+pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Result<(), Refusal> {
+    let Preamble { seq, previous, actor, start_op, mut rest } = preamble(chunk(raw)?.body)?;
     if actor != expected.actor {
         return Err(Refusal::Actor);
     }
-    if place.seq != expected.seq {
-        return Err(Refusal::Seq { found: place.seq, wanted: expected.seq });
+    if seq != expected.seq {
+        return Err(Refusal::Seq { found: seq, wanted: expected.seq });
     }
-    if place.previous != expected.previous {
+    if previous != expected.previous {
         return Err(Refusal::Dependencies);
     }
     if start_op != shape.next_op() {
@@ -182,10 +199,10 @@ pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Re
     for row in rows::rows(&columns)? {
         shape.apply(&row)?;
     }
-    Ok(place)
+    Ok(())
 }
 
-fn preamble(raw: &[u8]) -> Result<Preamble<'_>, Refusal> {
+fn chunk(raw: &[u8]) -> Result<Chunk<'_>, Refusal> {
     if raw.len() > MAX_LINK_BYTES {
         return Err(Refusal::TooLong(raw.len()));
     }
@@ -198,18 +215,14 @@ fn preamble(raw: &[u8]) -> Result<Preamble<'_>, Refusal> {
     if kind != CHANGE_CHUNK {
         return Err(Refusal::ChunkType(kind));
     }
-    let hashed_from = raw.len() - chunk.remaining() - 1;
+    // Type, length and body, which is all that follows the checksum.
+    let hashed = &raw[raw.len() - chunk.remaining() - 1..];
     let len = chunk.length()?;
-    let body = chunk.take(len)?;
-    if chunk.remaining() > 0 {
-        return Err(Refusal::Trailing);
-    }
-    // The hash covers type, length and body, which is all that follows the checksum.
-    let hash: [u8; 32] = Sha256::digest(&raw[hashed_from..]).into();
-    if hash[..4] != *checksum {
-        return Err(Refusal::Checksum);
-    }
-    let mut body = Reader::new(body);
+    let body = Reader::new(chunk.take(len)?);
+    if chunk.remaining() > 0 { Err(Refusal::Trailing) } else { Ok(Chunk { checksum, hashed, body }) }
+}
+
+fn preamble(mut body: Reader<'_>) -> Result<Preamble<'_>, Refusal> {
     let previous = match body.unsigned()? {
         0 => None,
         1 => {
@@ -237,5 +250,5 @@ fn preamble(raw: &[u8]) -> Result<Preamble<'_>, Refusal> {
     if body.unsigned()? != 0 {
         return Err(Refusal::OtherActors);
     }
-    Ok(Preamble { place: Place { hash: ChangeHash::from_bytes(hash), seq, previous }, actor, start_op, rest: body })
+    Ok(Preamble { seq, previous, actor, start_op, rest: body })
 }

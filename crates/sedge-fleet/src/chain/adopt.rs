@@ -37,8 +37,9 @@ pub enum AdoptError {
     NoHandover,
 }
 
-/// How many links are adopted between two proofs that the whole document loads again.
-const RELOAD_EVERY: u64 = 16;
+/// With which links the whole document is proven to load again: each is four times the one before, so that all these proofs together load
+/// a third more links than the document has.
+const RELOADED_AT: [u64; 3] = [16, 64, 256];
 
 impl Chain {
     /// Adopts the links of `segment` from position `skip` on, which must extend what is held, or changes nothing.
@@ -150,9 +151,8 @@ fn check_links(
     shape: &mut Shape,
 ) -> Result<(), (u64, Refusal)> {
     for (seq, link) in (held + 1..).zip(links) {
-        let place =
-            precheck::check(&link.raw, Expected { actor, seq, previous }, shape).map_err(|refusal| (seq, refusal))?;
-        previous = Some(place.hash);
+        precheck::check(&link.raw, Expected { actor, seq, previous }, shape).map_err(|refusal| (seq, refusal))?;
+        previous = Some(link.hash);
     }
     Ok(())
 }
@@ -160,14 +160,13 @@ fn check_links(
 /// Applies links, and proves that the document survives being stored.
 ///
 /// A stored document keeps operations, not changes; loading makes the changes again from the operations and compares hashes. So the new changes
-/// are made again here, by the same code, and must be the bytes that came. At every [`RELOAD_EVERY`]th link and at the first the whole
-/// document is stored and loaded instead, which costs as much as all its links and says more: the head that comes out of it is a hash over
-/// every change made again.
+/// are made again here, by the same code, and must be the bytes that came. At the links [`RELOADED_AT`] the whole document is stored and loaded
+/// instead, which costs as much as all its links and says more: the head that comes out of it is a hash over every change made again.
 fn try_links(doc: Automerge, held: u64, links: &[Link]) -> Result<Automerge, AdoptError> {
     let Some(last) = links.last() else { return Ok(doc) };
     let before = doc.get_heads();
     let doc = apply_links(doc, links).ok_or(AdoptError::DoesNotApply)?;
-    let reload = held == 0 || held / RELOAD_EVERY != (held + links.len() as u64) / RELOAD_EVERY;
+    let reload = RELOADED_AT.iter().any(|at| (held + 1..=held + links.len() as u64).contains(at));
     let proof = catch_unwind(AssertUnwindSafe(|| {
         if reload {
             return reloads(&doc, last.hash);

@@ -124,8 +124,9 @@ fn check_all(changes: &[Vec<u8>]) -> Result<Shape, Refusal> {
     let mut shape = Shape::default();
     let mut previous: Option<ChangeHash> = None;
     for (seq, raw) in (1u64..).zip(changes) {
-        let place = check(raw, Expected { actor: &ACTOR, seq, previous }, &mut shape)?;
-        previous = Some(place.hash);
+        let hash = place(raw, &ACTOR)?.hash;
+        check(raw, Expected { actor: &ACTOR, seq, previous }, &mut shape)?;
+        previous = Some(hash);
     }
     Ok(shape)
 }
