@@ -10,7 +10,7 @@ mod draft;
 use std::sync::{Arc, OnceLock};
 
 use automerge::Automerge;
-use sedge_statement::{ChangeHash, DocId, SignedHead};
+use sedge_statement::{ChangeHash, DocId, SignedHead, Timestamp};
 
 use crate::fork::Side;
 use crate::precheck::Shape;
@@ -69,6 +69,8 @@ pub(crate) struct Chain {
     links: Vec<Link>,
     bytes: usize,
     cut: Option<u64>,
+    /// How many links count of a revoked author.
+    limit: Option<u64>,
     handover: Option<Handover>,
     /// What the document says, and what the next link is checked against.
     shape: Shape,
@@ -83,7 +85,7 @@ impl Chain {
     pub(crate) fn new(id: DocId, cut: Option<u64>) -> Self {
         let actor = segment::actor(&id);
         let (shape, doc, reading) = (Shape::default(), OnceLock::new(), OnceLock::new());
-        Self { id, actor, links: Vec::new(), bytes: 0, cut, handover: None, shape, doc, reading }
+        Self { id, actor, links: Vec::new(), bytes: 0, cut, limit: None, handover: None, shape, doc, reading }
     }
 
     pub(crate) fn id(&self) -> &DocId {
@@ -92,7 +94,17 @@ impl Chain {
 
     /// How many links count.
     pub(crate) fn len(&self) -> u64 {
-        self.held().min(self.cut.unwrap_or(u64::MAX))
+        self.held().min(self.bound().unwrap_or(u64::MAX))
+    }
+
+    /// After how many links none counts, for a fork or because the author is revoked.
+    fn bound(&self) -> Option<u64> {
+        self.cut.into_iter().chain(self.limit).min()
+    }
+
+    /// When the last link that counts was made, by its author's clock; to the second.
+    pub(crate) fn made_at(&self) -> Option<Timestamp> {
+        (self.len() > 0).then(|| self.shape.made_at())
     }
 
     /// How many links are held, counting or not.
@@ -157,7 +169,7 @@ impl Chain {
             match self.hash_at(place.seq) {
                 Some(ours) if ours == place.hash => {}
                 Some(_) => return Relation::Parts(place.seq),
-                None if self.cut.is_some_and(|cut| self.held() >= cut) => return Relation::Known,
+                None if self.bound().is_some_and(|bound| self.held() >= bound) => return Relation::Known,
                 None => return Relation::Extends(i),
             }
         }

@@ -1,9 +1,10 @@
 //! Every document a node holds: which epochs there are, which one counts, and where forks cut them.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{DocId, DocKind, MeshId, NodeId, ObjectId, Scope};
+use sedge_statement::{DocId, DocKind, Kept, MeshId, NodeId, ObjectId, Scope};
 
 use crate::chain::{AdoptError, Chain, Relation};
 use crate::fork::{Evidence, Side};
@@ -55,6 +56,8 @@ struct Proven {
 pub(crate) struct Documents {
     chains: BTreeMap<DocId, Chain>,
     forks: BTreeMap<DocId, Proven>,
+    /// What counts of revoked authors.
+    kept: BTreeMap<NodeId, Kept>,
 }
 
 /// The first version replicates every document to every node, and has one scope.
@@ -66,6 +69,16 @@ pub(crate) fn doc_id(author: NodeId, kind: DocKind, epoch: u32) -> DocId {
 /// otherwise leave out.
 fn adds_up(kind: DocKind) -> bool {
     kind != DocKind::Node
+}
+
+/// How many links of a document count where its author is revoked.
+fn limit_of(kept: &BTreeMap<NodeId, Kept>, doc: &DocId) -> Option<u64> {
+    let last = kept.get(&doc.author)?.documents.get(&doc.kind);
+    match last.map(|last| (doc.epoch.cmp(&last.epoch), last.seq)) {
+        Some((Ordering::Less, _)) => None,
+        Some((Ordering::Equal, seq)) => Some(seq),
+        Some((Ordering::Greater, _)) | None => Some(0),
+    }
 }
 
 impl Documents {
@@ -103,6 +116,20 @@ impl Documents {
         let held = self.chains.range(all.clone()).next_back().map(|(doc, _)| doc.epoch);
         let forked = self.forks.range(all).next_back().map(|(doc, _)| doc.epoch);
         held.max(forked).map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Counts of revoked authors only what was kept of them.
+    pub(crate) fn limit<'a>(&mut self, revoked: impl Iterator<Item = (&'a NodeId, &'a Kept)>) {
+        let kept: BTreeMap<NodeId, Kept> = revoked.map(|(node, kept)| (*node, kept.clone())).collect();
+        if kept == self.kept {
+            return;
+        }
+        let before = std::mem::replace(&mut self.kept, kept);
+        let affected: BTreeSet<NodeId> = before.keys().chain(self.kept.keys()).copied().collect();
+        for (doc, chain) in self.chains.iter_mut().filter(|(doc, _)| affected.contains(&doc.author)) {
+            // Every link that counts now was checked when it came, so this cannot fail.
+            let _ = chain.limit(limit_of(&self.kept, doc));
+        }
     }
 
     /// Documents with a proven fork, and where it begins.
@@ -172,10 +199,12 @@ impl Documents {
             return Offered::OverQuota;
         }
         let cut = self.forks.get(&id).map(|proven| proven.from - 1);
-        if cut == Some(0) {
+        let limit = limit_of(&self.kept, &id);
+        if cut == Some(0) || limit == Some(0) {
             return Offered::Known;
         }
         let chain = self.chains.entry(id.clone()).or_insert_with(|| Chain::new(id.clone(), cut));
+        let _ = chain.limit(limit);
         match chain.relation(&segment) {
             Relation::Known => Offered::Known,
             Relation::Gap(from) => self.missing(&id, from),

@@ -9,7 +9,7 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{DocId, Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
+use sedge_statement::{DocId, DocKind, Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
 
 use crate::documents::Documents;
 use crate::finding::Findings;
@@ -80,6 +80,9 @@ pub enum CloseReason {
     /// The peer proved no valid certificate. It must join first.
     #[error("the peer is not a member")]
     NotAMember,
+    /// The peer's key is revoked. Its owner joins anew under another.
+    #[error("the peer is revoked")]
+    Revoked,
     /// The peer is of another mesh.
     #[error("the peer is of another mesh")]
     OtherMesh,
@@ -140,7 +143,21 @@ impl Fleet {
 
     /// Whether a peer may connect: it holds a valid certificate.
     pub fn admit(&self, peer: NodeId, now: Timestamp) -> bool {
-        self.membership.is_member(&peer, now)
+        self.membership.is_member(&peer, self.time(now))
+    }
+
+    /// This node's time: its clock's, and never before what an authority signed.
+    fn time(&self, now: Timestamp) -> Timestamp {
+        now.max(self.verified_time())
+    }
+
+    /// The latest time that a root or an authority has proven to be past: when the last link of its document that counts was made, while its
+    /// certificate was valid. No device moves it, and what is taken back of an authority takes its time back too.
+    pub fn verified_time(&self) -> Timestamp {
+        let spoken = self.documents.chains().filter(|(doc, _)| doc.kind == DocKind::Authority);
+        let times = spoken.filter_map(|(doc, chain)| Some((&doc.author, chain.made_at()?)));
+        let valid = times.filter(|(author, at)| self.membership.is_authority(author, *at)).map(|(_, at)| at);
+        valid.max().unwrap_or_default().max(self.membership.roots().since)
     }
 
     /// A node's certificate and those above it, for a hello or for one who joins; empty where it has none.
@@ -161,7 +178,7 @@ impl Fleet {
     /// What the mesh says, as far as this node has heard. The same one again where neither a change nor time made another.
     pub fn view(&mut self, now: Timestamp) -> Arc<FleetView> {
         if !self.unfolded
-            && let Some(view) = self.fold.last(&self.membership, now)
+            && let Some(view) = self.fold.last(&self.membership, self.time(now))
         {
             return Arc::clone(view);
         }
@@ -184,6 +201,7 @@ impl Fleet {
             membership: &self.membership,
             documents: self.documents.readable(),
             findings,
+            verified: self.verified_time(),
             now,
         }
     }
@@ -249,7 +267,10 @@ impl Fleet {
         }
         let items = hello.path.into_iter().map(Item::Object).collect();
         self.on_items(peer, Cause::CatchUp, items, now, out);
-        if !self.membership.is_member(&peer, now) {
+        if self.membership.revoked(&peer).is_some() {
+            return self.dismiss(peer, out);
+        }
+        if !self.membership.is_member(&peer, self.time(now)) {
             return self.close(peer, CloseReason::NotAMember, out);
         }
         let Some(state) = self.peers.get_mut(&peer) else { return };
@@ -292,7 +313,7 @@ impl Fleet {
 
     /// Whether documents of this author are kept: it is a root, or holds a certificate.
     fn is_known(&self, author: &NodeId) -> bool {
-        self.genesis.roots.contains(author) || self.membership.certificate(author).is_some()
+        self.membership.was_ever_root(author) || self.membership.certificate(author).is_some()
     }
 
     /// The peers that are members, but one.

@@ -162,6 +162,8 @@ struct Preamble<'a> {
     previous: Option<ChangeHash>,
     actor: &'a [u8],
     start_op: u64,
+    /// Seconds since 1970.
+    time: u64,
     rest: Reader<'a>,
 }
 
@@ -182,7 +184,7 @@ pub(crate) fn place(raw: &[u8], actor: &[u8]) -> Result<Place, Refusal> {
 /// Checks one link whole against the state of its chain, and moves the state past it. After an error the state is unusable. The link's own hash is
 /// not taken again: whoever has the link has it from [`place`].
 pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Result<(), Refusal> {
-    let Preamble { seq, previous, actor, start_op, mut rest } = preamble(chunk(raw)?.body)?;
+    let Preamble { seq, previous, actor, start_op, time, mut rest } = preamble(chunk(raw)?.body)?;
     if actor != expected.actor {
         return Err(Refusal::Actor);
     }
@@ -199,6 +201,7 @@ pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Re
     for row in rows::rows(&columns)? {
         shape.apply(&row)?;
     }
+    shape.made(time);
     Ok(())
 }
 
@@ -250,5 +253,6 @@ fn preamble(mut body: Reader<'_>) -> Result<Preamble<'_>, Refusal> {
     if body.unsigned()? != 0 {
         return Err(Refusal::OtherActors);
     }
-    Ok(Preamble { seq, previous, actor, start_op, rest: body })
+    let time = time.unsigned_abs();
+    Ok(Preamble { seq, previous, actor, start_op, time, rest: body })
 }

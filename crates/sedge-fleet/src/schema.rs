@@ -9,6 +9,7 @@
 //! | authority | `releases` / release id, hex | bytes: the release, canonical |
 //! | authority | `deployments` / rollout id, hex | bytes: the deployment, canonical |
 //! | authority | `controls` / rollout id, hex, `/` count | bytes: the control, canonical |
+//! | authority | `approvals` / release or rollout id, hex | bytes: the approval, canonical |
 //! | node | `profile` | map: `architecture`, `os`, `cpu` text; `cores`, `disk` unsigned; `memory`, `accelerators`, `runtimes` lists |
 //! | node | `profile` / `memory` / index | map: `name` text; `total`, `allocatable` unsigned, bytes |
 //! | node | `profile` / `accelerators` / index | map: `name`, `pool` text |
@@ -28,7 +29,9 @@ mod read;
 mod tests;
 mod write;
 
-use sedge_statement::{Blake3, Control, Deployment, DocKind, GateReport, Profile, Release, SlotName, SlotReport};
+use sedge_statement::{
+    Approval, Blake3, Control, Deployment, DocKind, GateReport, Profile, Release, SlotName, SlotReport,
+};
 
 pub(crate) use content::{Content, Node, NotAMap};
 pub(crate) use read::{
@@ -41,6 +44,7 @@ mod key {
     pub(super) const RELEASES: &str = "releases";
     pub(super) const DEPLOYMENTS: &str = "deployments";
     pub(super) const CONTROLS: &str = "controls";
+    pub(super) const APPROVALS: &str = "approvals";
     pub(super) const PROFILE: &str = "profile";
     pub(super) const SLOTS: &str = "slots";
     pub(super) const ARTIFACTS: &str = "artifacts";
@@ -59,6 +63,8 @@ pub enum Edit {
     PutDeployment(Deployment),
     /// Publishes a control (`authority`); another of the same rollout and count is replaced.
     PutControl(Control),
+    /// Agrees to another authority's release or deployment (`authority`).
+    PutApproval(Approval),
     /// States the node's slow facts (`node`).
     PutProfile(Profile),
     /// States how a slot is (`node`); only the fields that changed are written.
@@ -82,7 +88,9 @@ impl Edit {
     /// The kind of document that the edit belongs in.
     pub const fn kind(&self) -> DocKind {
         match self {
-            Self::PutRelease(_) | Self::PutDeployment(_) | Self::PutControl(_) => DocKind::Authority,
+            Self::PutRelease(_) | Self::PutDeployment(_) | Self::PutControl(_) | Self::PutApproval(_) => {
+                DocKind::Authority
+            }
             Self::PutProfile(_)
             | Self::PutSlot(_)
             | Self::RemoveSlot(_)
@@ -101,7 +109,9 @@ pub(crate) fn snapshot(doc: &impl Content, kind: DocKind) -> Vec<Edit> {
             let content = read_authority(doc, &mut unread);
             let releases = content.releases.into_iter().map(|(_, release)| Edit::PutRelease(release));
             let deployments = content.deployments.into_iter().map(|(_, deployment)| Edit::PutDeployment(deployment));
-            releases.chain(deployments).chain(content.controls.into_iter().map(Edit::PutControl)).collect()
+            let controls = content.controls.into_iter().map(Edit::PutControl);
+            let approvals = content.approvals.into_iter().map(Edit::PutApproval);
+            releases.chain(deployments).chain(controls).chain(approvals).collect()
         }
         DocKind::Node => {
             let content = read_node(doc, &mut unread);

@@ -54,8 +54,8 @@ impl Chain {
         if self.held() + fresh.len() as u64 > MAX_LINKS || self.bytes + bytes > MAX_CHAIN_BYTES {
             return Err(AdoptError::TooLarge);
         }
-        let counting = self.cut.map_or(fresh.len(), |cut| {
-            usize::try_from(cut.saturating_sub(self.held())).unwrap_or(usize::MAX).min(fresh.len())
+        let counting = self.bound().map_or(fresh.len(), |bound| {
+            usize::try_from(bound.saturating_sub(self.held())).unwrap_or(usize::MAX).min(fresh.len())
         });
         // The last good state is in the links themselves. A copy of the document for every link would cost more than all checks together, so the
         // document itself is the scratch copy, and is made again from its links where the new ones fail. So is the shape.
@@ -88,6 +88,18 @@ impl Chain {
         self.bytes = self.links.iter().map(|link| link.raw.len()).sum();
         self.rebuild()?;
         Ok(true)
+    }
+
+    /// Counts no more links than `limit`, or as many as there are again. Those past it stay, in case what revoked their author is itself
+    /// taken back. Answers whether anything changed.
+    pub(crate) fn limit(&mut self, limit: Option<u64>) -> Result<bool, AdoptError> {
+        let before = self.len();
+        self.limit = limit;
+        let changed = self.len() != before;
+        if changed {
+            self.rebuild()?;
+        }
+        Ok(changed)
     }
 
     /// Moves document, shape and handover past the links; after an error they are unusable.

@@ -15,7 +15,9 @@
 
 use std::collections::BTreeMap;
 
-use sedge_statement::{DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId};
+use sedge_statement::{
+    DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId, ObjectKind,
+};
 
 use super::Fleet;
 use crate::chain::{AdoptError, Chain, Link};
@@ -151,19 +153,26 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Certificates were acceptable in the order they came, which the store does not keep: any that now is goes in, until none is left.
-    fn restore_objects(&mut self, mut waiting: BTreeMap<ObjectId, (Object, usize)>) {
-        loop {
-            let before = waiting.len();
-            waiting.retain(|_, (object, bytes)| self.keep(object.clone(), *bytes).is_err());
-            if waiting.len() == before {
-                break;
+    /// Objects were acceptable in the order they came, which the store does not keep: all go in, and are judged together.
+    fn restore_objects(&mut self, objects: BTreeMap<ObjectId, (Object, usize)>) {
+        for (id, (object, bytes)) in objects {
+            let restored = match object.kind() {
+                ObjectKind::CERTIFICATE => self.membership.insert(&object).is_ok(),
+                ObjectKind::REVOCATION => {
+                    object.body().map(|r| self.membership.put_revocation(id, object.signer(), r)).is_ok()
+                }
+                ObjectKind::ROOTS => object.body().map(|v| self.membership.put_roots(object.signer(), v)).is_ok(),
+                _ => true,
+            };
+            if restored {
+                self.objects.insert(id, object, bytes);
+            } else {
+                let detail = "a stored object is not accepted any more";
+                self.findings.note(Finding::new(FindingKind::BadCertificate, object.signer(), None, detail));
             }
         }
-        for (object, _) in waiting.into_values() {
-            let detail = "a stored object is not accepted any more";
-            self.findings.note(Finding::new(FindingKind::BadCertificate, object.signer(), None, detail));
-        }
+        self.membership.settle();
+        self.documents.limit(self.membership.all_revoked());
     }
 }
 

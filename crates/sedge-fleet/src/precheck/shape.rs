@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sedge_statement::Timestamp;
+
 use super::Refusal;
 use super::rows::{Action, Key, Row, Value};
 use super::sequence::Sequence;
@@ -17,6 +19,8 @@ const MAX_DEPTH: u8 = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     max_op: u64,
+    /// When its last change was made, seconds since 1970.
+    made: u64,
     /// By the operation that made each; zero is the root.
     objects: BTreeMap<u64, Object>,
     /// The objects of the place of evidence: nothing in them is replaced or removed.
@@ -58,7 +62,7 @@ pub(super) enum What {
 impl Default for Shape {
     fn default() -> Self {
         let root = Object { depth: 0, inside: Inside::Map(BTreeMap::new()) };
-        Self { max_op: 0, objects: BTreeMap::from([(0, root)]), evidence: BTreeSet::new() }
+        Self { max_op: 0, made: 0, objects: BTreeMap::from([(0, root)]), evidence: BTreeSet::new() }
     }
 }
 
@@ -66,6 +70,16 @@ impl Shape {
     /// The id that the next operation must have.
     pub(crate) fn next_op(&self) -> u64 {
         self.max_op + 1
+    }
+
+    /// Notes when the change just applied was made.
+    pub(super) fn made(&mut self, seconds: u64) {
+        self.made = seconds;
+    }
+
+    /// When the last change was made, by its author's clock.
+    pub(crate) fn made_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.made.saturating_mul(1000))
     }
 
     pub(super) fn inside(&self, object: u64) -> Option<&Inside> {

@@ -5,8 +5,8 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use sedge_statement::{
-    Accelerator, Blake3, ByteSize, Control, Deployment, GateReport, MemoryPool, Profile, Release, ReleaseId, RolloutId,
-    RuntimeFact, Sha256, SlotName, SlotReport, SlotState, Timestamp,
+    Accelerator, Approval, Approved, Blake3, ByteSize, Control, Deployment, GateReport, MemoryPool, Profile, Release,
+    ReleaseId, RolloutId, RuntimeFact, Sha256, SlotName, SlotReport, SlotState, Timestamp,
 };
 
 use super::content::{Content, Node, NotAMap};
@@ -73,6 +73,7 @@ pub(crate) struct AuthorityContent {
     pub(crate) releases: Vec<(ReleaseId, Release)>,
     pub(crate) deployments: Vec<(RolloutId, Deployment)>,
     pub(crate) controls: Vec<Control>,
+    pub(crate) approvals: Vec<Approval>,
 }
 
 /// What a `node` document says.
@@ -95,6 +96,14 @@ pub(super) fn control_key(control: &Control) -> String {
     format!("{}/{}", control.rollout, control.count)
 }
 
+/// The key of an approval.
+pub(super) fn approval_key(approval: &Approval) -> String {
+    match approval.of {
+        Approved::Release(id) => id.to_string(),
+        Approved::Rollout(id) => id.to_string(),
+    }
+}
+
 /// Reads an `authority` document.
 pub(crate) fn read_authority<D: Content>(doc: &D, defects: &mut Defects) -> AuthorityContent {
     let releases = entries(doc, key::RELEASES, MAX_ENTRIES, defects, |name, value| {
@@ -114,7 +123,11 @@ pub(crate) fn read_authority<D: Content>(doc: &D, defects: &mut Defects) -> Auth
         }
         if control_key(&control) == name { Ok(control) } else { Err(Defect::KeyOfAnother) }
     });
-    AuthorityContent { releases, deployments, controls }
+    let approvals = entries(doc, key::APPROVALS, MAX_ENTRIES, defects, |name, value| {
+        let approval = Approval::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
+        if approval_key(&approval) == name { Ok(approval) } else { Err(Defect::KeyOfAnother) }
+    });
+    AuthorityContent { releases, deployments, controls, approvals }
 }
 
 /// Reads a `node` document.
