@@ -213,7 +213,7 @@ impl Fleet {
     }
 
     fn receive(&mut self, peer: NodeId, bytes: &[u8], now: Timestamp, out: &mut Vec<Effect>) {
-        let Some(state) = self.peers.get(&peer) else { return };
+        let Some(state) = self.peers.get(&peer).filter(|state| !state.dismissed) else { return };
         let heard = state.heard;
         let frame = match Frame::from_bytes(bytes) {
             Ok(frame) => frame,
@@ -237,6 +237,10 @@ impl Fleet {
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let dismissed = self.peers.iter().filter(|(_, peer)| peer.dismissed).map(|(id, _)| *id);
+        for peer in dismissed.collect::<Vec<_>>() {
+            self.close(peer, CloseReason::Revoked, out);
+        }
         self.judge_gaps(now, out);
         let due: Vec<(NodeId, bool, bool)> = self
             .peers

@@ -37,6 +37,8 @@ pub(crate) struct Gap {
 pub(crate) struct Peer {
     /// Whether its hello was heard, and proved it a member.
     pub(crate) heard: bool,
+    /// Whether it is revoked, and told so: it is closed with the next tick, so that what it was told arrives.
+    pub(crate) dismissed: bool,
     /// When the next digest is due.
     due: Timestamp,
     /// Whether the digest is due because there is news: then it is said even to the one who leads.
@@ -56,6 +58,7 @@ impl Peer {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             heard: false,
+            dismissed: false,
             due: now,
             news: false,
             round: 0,

@@ -2,7 +2,7 @@
 
 use sedge_statement::{NodeId, Object, ObjectError, ObjectId, ObjectKind, Revocation, RootVersion, Timestamp};
 
-use super::{CloseReason, Effect, Fleet, send, send_all};
+use super::{Effect, Fleet, send, send_all};
 use crate::documents::Documents;
 use crate::frame::{Cause, Frame, Item};
 use crate::membership::{CertificateRefusal, RevocationRefusal, RootsRefusal};
@@ -83,13 +83,13 @@ impl Fleet {
     pub(super) fn settle(&mut self, out: &mut Vec<Effect>) {
         self.membership.settle();
         self.documents.limit(self.membership.all_revoked());
-        let revoked = self.peers.keys().copied().filter(|peer| self.membership.revoked(peer).is_some());
-        for peer in revoked.collect::<Vec<NodeId>>() {
+        let revoked = self.peers.iter().filter(|(id, peer)| !peer.dismissed && self.membership.revoked(id).is_some());
+        for peer in revoked.map(|(id, _)| *id).collect::<Vec<NodeId>>() {
             self.dismiss(peer, out);
         }
     }
 
-    /// Tells a revoked node so, and closes its connection.
+    /// Tells a revoked node so, hears it no more, and closes its connection with the next tick.
     pub(super) fn dismiss(&mut self, peer: NodeId, out: &mut Vec<Effect>) {
         let about = |object: &&Object| match object.kind() {
             ObjectKind::REVOCATION => object.body::<Revocation>().is_ok_and(|revocation| revocation.subject == peer),
@@ -99,7 +99,9 @@ impl Fleet {
         let told = self.objects.iter().map(|(_, object)| object).filter(about);
         let items = told.map(|object| Item::Object(object.to_bytes())).collect();
         send_items(peer, Cause::CatchUp, items, out);
-        self.close(peer, CloseReason::Revoked, out);
+        if let Some(state) = self.peers.get_mut(&peer) {
+            (state.heard, state.dismissed) = (false, true);
+        }
     }
 
     /// The ids of everything that syncs as a set, in order.

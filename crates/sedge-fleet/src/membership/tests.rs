@@ -1,7 +1,9 @@
 //! Members are those whose path narrows from a root, in whatever order their certificates arrive.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
-use sedge_statement::{Certificate, Object, Role};
+use sedge_statement::{Approvals, Certificate, Kept, Object, ObjectKind, Revocation, Role, RootVersion};
 
 use super::fixtures::{ROOT, at, certificate, empty, genesis, id, key, members, signed};
 use super::{CertificateRefusal, MAX_RENEWALS, Membership};
@@ -236,11 +238,54 @@ fn any_certificate() -> impl Strategy<Value = (u8, Certificate)> {
 fn told(m: &Membership) -> impl PartialEq + std::fmt::Debug + use<> {
     let nodes: Vec<_> = (1..=6).map(|n| (m.certificate(&id(n)).cloned(), m.path(&id(n)))).collect();
     let valid: Vec<_> = m.valid().map(|(id, c)| (*id, c.clone())).collect();
-    (nodes, valid, m.frontier(), m.equivocating().collect::<Vec<_>>(), m.waiting().count())
+    let selectable: BTreeSet<_> = m.selectable().map(|(id, _)| *id).collect();
+    let revoked: Vec<_> = m.all_revoked().map(|(node, kept)| (*node, kept.clone())).collect();
+    let (roots, frontier) = (m.roots().clone(), m.frontier());
+    let findings = (m.equivocating().collect::<Vec<_>>(), m.waiting().count());
+    (nodes, valid, selectable, revoked, roots, frontier, findings)
+}
+
+/// Anything that makes a membership, signed by the node of that number.
+fn any_statement() -> impl Strategy<Value = Object> {
+    let certificate = any_certificate().prop_map(|(by, c)| signed(by, &c));
+    let revocation = (1u8..=6, 1u8..=6, 0u64..6).prop_map(|(by, subject, certificates)| {
+        let kept = Kept { certificates, ..Kept::default() };
+        let revocation = Revocation { subject: id(subject), kept, reason: String::new(), at: at(1) };
+        Object::sign(&key(by), genesis().1, &revocation)
+    });
+    let roots = (1u8..=3, prop::collection::btree_set(1u8..=3, 1..=3)).prop_map(|(by, roots)| {
+        let threshold = u8::try_from(roots.len() / 2 + 1).unwrap();
+        let leaving = [id(ROOT)].into_iter().filter(|_| !roots.contains(&ROOT)).map(|root| (root, Kept::default()));
+        let version = RootVersion {
+            version: 1,
+            previous: genesis().1.into(),
+            roots: roots.iter().map(|n| id(*n)).collect(),
+            threshold,
+            approvals: Approvals::default(),
+            leaving: leaving.collect(),
+            at: at(1),
+        };
+        Object::sign(&key(by), genesis().1, &version)
+    });
+    prop_oneof![6 => certificate, 3 => revocation, 1 => roots]
+}
+
+/// A membership of these, each taken in by itself.
+fn of(statements: &[Object]) -> Membership {
+    let mut m = empty();
+    for object in statements {
+        match object.kind() {
+            ObjectKind::REVOCATION => m.put_revocation(object.id(), object.signer(), object.body().unwrap()),
+            ObjectKind::ROOTS => m.put_roots(object.signer(), object.body().unwrap()),
+            _ => m.insert(object).unwrap(),
+        }
+        m.settle();
+    }
+    m
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn any_order_of_certificates_gives_the_same_members(
@@ -248,6 +293,14 @@ proptest! {
             .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle()))
     ) {
         prop_assert_eq!(told(&members(&first)), told(&members(&second)));
+    }
+
+    #[test]
+    fn any_order_of_certificates_revocations_and_roots_gives_the_same_members(
+        (first, second) in prop::collection::vec(any_statement(), 1..20)
+            .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle()))
+    ) {
+        prop_assert_eq!(told(&of(&first)), told(&of(&second)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The fold takes in what its authors may say, in any order, and says why it leaves out the rest.
 
+mod approvals;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use super::fixtures::{deployment, profile, release};
 use super::{ControlState, FleetView, Fold, FoldInput, Reading};
 use crate::membership::fixtures::{ROOT, at, certificate, genesis, id, members};
 use crate::schema::{self, Edit};
-use crate::{Finding, FindingKind};
+use crate::{Finding, FindingKind, Membership};
 
 const OPERATOR: u8 = 2;
 const ROBOT: u8 = 3;
@@ -38,18 +40,14 @@ fn says(author: u8, edits: &[Edit]) -> (DocId, Automerge) {
 }
 
 fn view_of(roster: &[(u8, Certificate)], documents: &[(DocId, Automerge)]) -> FleetView {
+    view_with(&members(roster), documents)
+}
+
+fn view_with(membership: &Membership, documents: &[(DocId, Automerge)]) -> FleetView {
     let (genesis, mesh) = genesis();
-    let membership = members(roster);
     let documents = documents.iter().map(|(id, doc)| (id, Arc::new(Reading::of(id, doc)))).collect();
-    let input = FoldInput {
-        mesh,
-        genesis: &genesis,
-        membership: &membership,
-        documents,
-        findings: vec![],
-        verified: at(0),
-        now: at(3000),
-    };
+    let input =
+        FoldInput { mesh, genesis: &genesis, membership, documents, findings: vec![], verified: at(0), now: at(3000) };
     FleetView::clone(&Fold::default().view(input))
 }
 
