@@ -13,7 +13,7 @@ use automerge::Automerge;
 use sedge_statement::{ChangeHash, DocId, SignedHead, Timestamp};
 
 use crate::fork::Side;
-use crate::precheck::Shape;
+use crate::precheck::{self, Shape};
 use crate::schema::Content;
 use crate::segment::{self, MAX_SEGMENT_BYTES, Segment};
 use crate::view::Reading;
@@ -105,6 +105,12 @@ impl Chain {
     /// When the last link that counts was made, by its author's clock; to the second.
     pub(crate) fn made_at(&self) -> Option<Timestamp> {
         (self.len() > 0).then(|| self.shape.made_at())
+    }
+
+    /// How many links count up to the first that was made after `until`, by their author's clock.
+    pub(crate) fn len_until(&self, until: Timestamp) -> u64 {
+        let within = |link: &&Link| precheck::made_at(&link.raw).is_some_and(|made| made <= until);
+        self.links.iter().take(usize::try_from(self.len()).unwrap_or(usize::MAX)).take_while(within).count() as u64
     }
 
     /// How many links are held, counting or not.

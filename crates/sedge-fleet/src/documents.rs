@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{DocId, DocKind, Kept, MeshId, NodeId, ObjectId, Scope};
+use sedge_statement::{DocId, DocKind, Kept, LastGood, MeshId, NodeId, ObjectId, Scope, Timestamp};
 
 use crate::chain::{AdoptError, Chain, Relation};
 use crate::fork::{Evidence, Side};
@@ -130,6 +130,12 @@ impl Documents {
             // Every link that counts now was checked when it came, so this cannot fail.
             let _ = chain.limit(limit_of(&self.kept, doc));
         }
+    }
+
+    /// The last link of an author's documents of a kind that was made no later than `until`, by the author's clock; none where there is none.
+    pub(crate) fn last_good(&self, author: NodeId, kind: DocKind, until: Timestamp) -> Option<LastGood> {
+        let mut epochs = self.epochs(author, kind).rev().map(|(doc, chain)| (doc.epoch, chain.len_until(until)));
+        epochs.find(|(_, seq)| *seq > 0).map(|(epoch, seq)| LastGood { epoch, seq })
     }
 
     /// Documents with a proven fork, and where it begins.

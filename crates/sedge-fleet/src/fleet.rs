@@ -9,7 +9,7 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{DocId, DocKind, Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
+use sedge_statement::{DocId, DocKind, Genesis, Kept, MeshId, NodeId, Object, Revocation, Scope, Timestamp, codec};
 
 use crate::documents::Documents;
 use crate::finding::Findings;
@@ -158,6 +158,20 @@ impl Fleet {
         let times = spoken.filter_map(|(doc, chain)| Some((&doc.author, chain.made_at()?)));
         let valid = times.filter(|(author, at)| self.membership.is_authority(author, *at)).map(|(_, at)| at);
         valid.max().unwrap_or_default().max(self.membership.roots().since)
+    }
+
+    /// What a node said up to a time, by its own clock, as far as it is held here: what a revocation of it keeps. Of its certificates, which bear no
+    /// time, all that are held without a gap.
+    pub fn kept_of(&self, node: NodeId, until: Timestamp) -> Kept {
+        let kinds = [DocKind::Authority, DocKind::Gate];
+        let last = |kind| Some((kind, self.documents.last_good(node, kind, until)?));
+        let signed = self.objects.iter().filter(|(_, object)| object.signer() == node);
+        let before = |object: &Object| object.body::<Revocation>().is_ok_and(|revocation| revocation.at <= until);
+        Kept {
+            certificates: self.membership.frontier().0.get(&node).copied().unwrap_or(0),
+            revocations: signed.filter(|(_, o)| before(o)).map(|(id, _)| *id).take(Kept::MAX_REVOCATIONS).collect(),
+            documents: kinds.into_iter().filter_map(last).collect(),
+        }
     }
 
     /// A node's certificate and those above it, for a hello or for one who joins; empty where it has none.

@@ -34,4 +34,6 @@ pub use precheck::{MAX_LINK_BYTES, MAX_MESSAGE, MAX_OPERATIONS, Refusal};
 pub use record::Write;
 pub use schema::Edit;
 pub use segment::{MAX_SEGMENT_BYTES, SegmentError};
-pub use view::{Agreement, ControlState, FleetView, GivenControl, PublishedDeployment, PublishedRelease, SetBy};
+pub use view::{
+    Agreement, ControlState, FleetView, GivenControl, PublishedDeployment, PublishedRelease, RevokedNode, SetBy,
+};

@@ -19,7 +19,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use sedge_statement::ChangeHash;
+use sedge_statement::{ChangeHash, Timestamp};
 use sha2::{Digest, Sha256};
 
 use reader::Reader;
@@ -203,6 +203,12 @@ pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Re
     }
     shape.made(time);
     Ok(())
+}
+
+/// When a link was made, by its author's clock; none where it cannot be read.
+pub(crate) fn made_at(raw: &[u8]) -> Option<Timestamp> {
+    let preamble = preamble(chunk(raw).ok()?.body).ok()?;
+    Some(Timestamp::from_millis(preamble.time.saturating_mul(1000)))
 }
 
 fn chunk(raw: &[u8]) -> Result<Chunk<'_>, Refusal> {

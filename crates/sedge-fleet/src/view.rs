@@ -17,9 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sedge_statement::{
-    Blake3, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, Kept, MeshId, NodeId, Profile,
-    Release, ReleaseId, RolloutId, SlotName, SlotReport, Timestamp,
+    Blake3, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, Kept, MeshId, NodeId, NodeName,
+    Profile, Release, ReleaseId, Revocation, RolloutId, SlotName, SlotReport, Timestamp,
 };
+
+use serde::Serialize;
 
 use crate::Finding;
 use crate::membership::{Proposal, Roots};
@@ -53,6 +55,15 @@ pub struct PublishedDeployment {
     pub given: Vec<GivenControl>,
     /// The highest count of its controls, zero where there is none: the next control counts on from it.
     pub controls: u32,
+}
+
+/// A node whose word is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RevokedNode {
+    /// Its name, by its last certificate.
+    pub name: Option<NodeName>,
+    /// What it said that still counts.
+    pub kept: Kept,
 }
 
 /// Who agrees to a statement, and how many must.
@@ -136,7 +147,9 @@ pub struct FleetView {
     /// Versions of the roots that wait for further roots to sign them.
     pub proposed: Vec<Proposal>,
     /// Whose word is taken back, and what of it still counts.
-    pub revoked: BTreeMap<NodeId, Kept>,
+    pub revoked: BTreeMap<NodeId, RevokedNode>,
+    /// Revocations that roots signed and that lack further signatures, with who signed each.
+    pub pending_revocations: Vec<(Revocation, BTreeSet<NodeId>)>,
     /// The latest time that an authority has proven to be past: no clock is right that stands before it.
     pub verified: Timestamp,
     /// Of each node that is not revoked the certificates nearest to a root, replaced ones included, by issuer, serial and id: what a

@@ -218,7 +218,7 @@ fn two_revocations_of_one_node_leave_what_both_keep() {
     publish(&mut net, 0, revocation(0, 2, kept(9, Some((0, 1)))));
     publish(&mut net, 0, revocation(0, 2, kept(4, Some((0, 3)))));
     let view = net.node(1).view();
-    assert_eq!(view.revoked[&id(2)], kept(4, Some((0, 1))));
+    assert_eq!(view.revoked[&id(2)].kept, kept(4, Some((0, 1))));
     assert_eq!(counted(&mut net, 1, 2), 1);
 }
 

@@ -129,6 +129,7 @@ fn two_of_three_roots_revoke_a_node_that_the_third_enrolled() {
     let revocation = Revocation { subject: id(3), kept: Kept::default(), reason: "gone".into(), at: START };
     publish(&mut net, 1, Object::sign(&key(1), mesh(), &revocation));
     assert!(net.node(2).view().revoked.is_empty(), "it stands in no line above, and is one of two");
+    assert_eq!(net.node(2).view().pending_revocations, [(revocation.clone(), BTreeSet::from([id(1)]))]);
     let other = Revocation { reason: "gone bad".into(), ..revocation.clone() };
     publish(&mut net, 2, Object::sign(&key(2), mesh(), &other));
     assert!(net.node(2).view().revoked.is_empty(), "they did not say the same");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, PublishError, Write, WriteError};
-use sedge_statement::{DocKind, NodeId, Object, SecretKey, Timestamp};
+use sedge_statement::{DocKind, Kept, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Write { kind: DocKind, edits: Vec<Edit>, reply: oneshot::Sender<Result<(), WriteError>> },
     Publish { object: Object, reply: oneshot::Sender<Result<(), PublishError>> },
     Path { node: NodeId, reply: oneshot::Sender<Vec<Object>> },
+    Kept { node: NodeId, until: Timestamp, reply: oneshot::Sender<Kept> },
     Attach(Box<Attachment>),
     Frame(Inbound),
     Detach { session: SessionId, peer: NodeId, ending: Ending },
@@ -150,6 +151,10 @@ impl Actor {
             Command::Path { node, reply } => {
                 // The caller may have given up.
                 let _ = reply.send(self.fleet.certificate_path(node));
+            }
+            Command::Kept { node, until, reply } => {
+                // The caller may have given up.
+                let _ = reply.send(self.fleet.kept_of(node, until));
             }
             Command::Attach(attachment) => {
                 let Attachment { id, peer, dialled_by, connection, outbox, first, observed, verdict } = *attachment;
@@ -262,7 +267,7 @@ impl Actor {
                 Effect::Close { peer, reason } => {
                     debug!(peer = %peer.short(), %reason, "the fleet closes a session");
                     let closing = match reason {
-                        CloseReason::NotAMember | CloseReason::OtherMesh => Closing::NotAMember,
+                        CloseReason::NotAMember | CloseReason::Revoked | CloseReason::OtherMesh => Closing::NotAMember,
                         CloseReason::OtherProtocol => Closing::OtherProtocol,
                         _ => Closing::Violation,
                     };

@@ -8,7 +8,7 @@ use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, IncomingFilterOutcome, ProtocolHandler, Router};
 use iroh::{Endpoint, Watcher};
 use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, PublishError, WriteError};
-use sedge_statement::{DocKind, NodeId, Object, RelayAddress, Timestamp};
+use sedge_statement::{DocKind, Kept, NodeId, Object, RelayAddress, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -251,6 +251,14 @@ impl Mesh {
         let (reply, result) = oneshot::channel();
         self.ask(Command::Publish { object, reply }).await.ok_or(MeshPublishError::Stopped)?;
         Ok(result.await.map_err(|_| MeshPublishError::Stopped)??)
+    }
+
+    /// What a node said up to a time, by its own clock, as far as it is held here: what a revocation of it keeps. None where the mesh
+    /// stopped.
+    pub async fn kept_of(&self, node: NodeId, until: Timestamp) -> Option<Kept> {
+        let (reply, kept) = oneshot::channel();
+        self.ask(Command::Kept { node, until, reply }).await?;
+        kept.await.ok()
     }
 
     /// Lets `enroller` redeem tickets from now on. Until then, newcomers are refused.

@@ -3,6 +3,8 @@
 //! What is kept is what would be taken in now: an object that lost its standing is hidden from sync, else nodes that heard of
 //! things in different orders would offer each other for ever what the other refuses.
 
+use std::collections::BTreeSet;
+
 use sedge_statement::{
     NodeId, Object, ObjectError, ObjectId, ObjectKind, Revocation, Role, RootVersion, RootVersionError,
 };
@@ -75,7 +77,7 @@ impl Membership {
     /// Keeps a signature under a version of the roots without asking whether its signer may.
     pub(crate) fn put_roots(&mut self, signer: NodeId, version: RootVersion) {
         let id = version.id();
-        let proposal = self.proposals.entry(id).or_insert_with(|| Proposal { version, signers: Default::default() });
+        let proposal = self.proposals.entry(id).or_insert_with(|| Proposal { version, signers: BTreeSet::new() });
         proposal.signers.insert(signer);
         self.unsettled = true;
     }
@@ -95,12 +97,20 @@ impl Membership {
         self.revocations.values().map(|(_, revocation)| revocation).filter(move |r| r.subject == *node)
     }
 
-    /// Revocations that are held and do not count, each with its signer: they lack further signatures, or their signer stands in no line above.
-    pub fn pending_revocations(&self) -> impl Iterator<Item = (&NodeId, &Revocation)> {
-        self.revocations
-            .values()
-            .filter(|(_, revocation)| self.revoked.get(&revocation.subject).is_none())
-            .map(|(signer, revocation)| (signer, revocation))
+    /// Revocations of members that roots signed and that do not count yet, in order, with the roots that did.
+    pub(crate) fn pending_revocations(&self) -> Vec<(Revocation, BTreeSet<NodeId>)> {
+        let open = self.revocations.values().filter(|(signer, revocation)| {
+            self.revoked.get(&revocation.subject).is_none() && self.history.current().keys.contains(signer)
+        });
+        let mut pending: Vec<(Revocation, BTreeSet<NodeId>)> = Vec::new();
+        for (signer, revocation) in open {
+            match pending.iter_mut().find(|(known, _)| known == revocation) {
+                Some((_, signers)) => drop(signers.replace(*signer)),
+                None => pending.push((revocation.clone(), BTreeSet::from([*signer]))),
+            }
+        }
+        pending.sort_by_key(|(revocation, _)| (revocation.subject, revocation.at, revocation.reason.clone()));
+        pending
     }
 
     fn may_revoke(&self, signer: &NodeId, id: &ObjectId) -> bool {

@@ -122,7 +122,9 @@ impl<'a> Authorities<'a> {
                 let controls = given.last().map_or(0, |last| last.count);
                 let agreement = agreed.on(Approved::Rollout(id), &cell, roots.approvals.deploy);
                 let of_release = Approved::Release(deployment.release);
-                let release_agreement = agreed.on(of_release, &cell, roots.approvals.release);
+                // Of a release that nobody published here yet, nothing can be asked.
+                let needed = if publishers.contains_key(&deployment.release) { roots.approvals.release } else { 0 };
+                let release_agreement = agreed.on(of_release, &cell, needed);
                 let author = doc.author;
                 PublishedDeployment { deployment, author, agreement, release_agreement, control, given, controls }
             });

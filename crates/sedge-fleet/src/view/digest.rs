@@ -20,6 +20,7 @@ impl FleetView {
         for proposal in &self.proposed {
             put(&mut hasher, &(&proposal.version, &proposal.signers));
         }
+        put(&mut hasher, &self.pending_revocations);
         put(&mut hasher, &self.releases.len());
         for (id, published) in &self.releases {
             put(&mut hasher, &(id, &published.publisher, &published.release));

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use sedge_statement::{DocId, DocKind, Genesis, MeshId, NodeId, Timestamp};
 
-use super::FleetView;
 use super::authority::Authorities;
 use super::reading::{Reading, Says};
+use super::{FleetView, RevokedNode};
 use crate::finding::Findings;
 use crate::membership::Membership;
 use crate::schema::{self, GateContent, NodeContent};
@@ -112,6 +112,7 @@ impl Last {
             roots: membership.roots().clone(),
             proposed: Vec::new(),
             revoked: BTreeMap::new(),
+            pending_revocations: Vec::new(),
             verified: Timestamp::default(),
             certificates: Vec::new(),
             members: BTreeMap::new(),
@@ -141,7 +142,11 @@ impl Last {
         view.frontier = membership.frontier();
         view.roots = membership.roots().clone();
         view.proposed = membership.proposed().cloned().collect();
-        view.revoked = membership.all_revoked().map(|(node, kept)| (*node, kept.clone())).collect();
+        let name = |node: &NodeId| membership.certificate(node).map(|certificate| certificate.name.clone());
+        let revoked = membership.all_revoked();
+        view.revoked =
+            revoked.map(|(node, kept)| (*node, RevokedNode { name: name(node), kept: kept.clone() })).collect();
+        view.pending_revocations = membership.pending_revocations();
         self.roster = Roster::new(membership, now);
     }
 

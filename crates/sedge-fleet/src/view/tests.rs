@@ -126,7 +126,7 @@ fn a_small_views_digest_never_changes() {
     let digest = view_of(&roster(), &small()).digest();
     assert_eq!(
         blake3::Hash::from_bytes(digest).to_hex().as_str(),
-        "e2ef761e4c9cae16a2e324a91b3491d7560dddbed120921c8755045e040b40e6"
+        "f3e4c8100f08456634f00b7938a24986c4b900e4bbbbc4a78a1474d113ebd805"
     );
 }
 
@@ -143,10 +143,14 @@ fn proposal() -> crate::Proposal {
     crate::Proposal { version, signers: BTreeSet::new() }
 }
 
+fn revocation() -> sedge_statement::Revocation {
+    sedge_statement::Revocation { subject: id(9), kept: Default::default(), reason: String::new(), at: at(1) }
+}
+
 #[test]
 fn the_digest_covers_every_field_but_findings() {
     let view = view_of(&roster(), &small());
-    let changes: [fn(&mut FleetView); 18] = [
+    let changes: [fn(&mut FleetView); 19] = [
         |v| v.mesh = sedge_statement::MeshId::from_bytes([0; 32]),
         |v| v.genesis.threshold = 2,
         |v| v.certificates.truncate(1),
@@ -160,7 +164,8 @@ fn the_digest_covers_every_field_but_findings() {
         |v| v.gates.values_mut().for_each(|g| g.values_mut().for_each(|r| r.soaked = Duration::ZERO)),
         |v| v.deployments.values_mut().for_each(|d| d.author = id(9)),
         |v| v.roots.id = sedge_statement::RootsId::from_bytes([0; 32]),
-        |v| drop(v.revoked.insert(id(9), Default::default())),
+        |v| drop(v.revoked.insert(id(9), crate::RevokedNode { name: None, kept: Default::default() })),
+        |v| v.pending_revocations.push((revocation(), BTreeSet::new())),
         |v| v.verified = at(9),
         |v| v.deployments.values_mut().for_each(|d| d.agreement.given.clear()),
         |v| v.deployments.values_mut().for_each(|d| d.release_agreement.needed += 1),
