@@ -27,6 +27,7 @@ use crate::planning::plan_of;
 use crate::reconcile::{Outlets, Reconciler};
 use crate::slot_watch::SlotWatch;
 use crate::tickets::MAX_RELAYS;
+use crate::trust;
 
 /// How often addresses of peers are kept.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
@@ -165,10 +166,16 @@ impl Agent {
             planned,
             shown,
             authoring: Mutex::new(()),
+            issuing: Arc::default(),
             stop: CancellationToken::new(),
             failed: AtomicBool::new(false),
         });
-        let desk = Desk { key: home.key.clone(), store: Arc::clone(&home.store), view: core.mesh.view() };
+        let desk = Desk {
+            key: home.key.clone(),
+            store: Arc::clone(&home.store),
+            view: core.mesh.view(),
+            issuing: Arc::clone(&core.issuing),
+        };
         core.mesh.enrol_with(Arc::new(desk));
         let outlets = Outlets { planned: planned_in, shown: shown_in };
         let reconciler = Reconciler::new(Arc::clone(&core), outlets, profile)?;
@@ -184,6 +191,7 @@ impl Agent {
             tokio::spawn(reconciler.run()),
             tokio::spawn(control::serve(listener, Arc::clone(&core), stop)),
             tokio::spawn(keep_peers(Arc::clone(&core))),
+            tokio::spawn(trust::hold_office(Arc::clone(&core))),
             tokio::spawn(stop_with_mesh(Arc::clone(&core))),
         ];
         Ok(Self { core, tasks, _home: home })

@@ -6,6 +6,7 @@ mod chat;
 mod peat;
 mod plan;
 mod rollout;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,6 +25,10 @@ pub use chat::{ChatEnd, ChatPart, ChatRequest, ChatUsage, InferParameters};
 pub use peat::{ImportFile, ImportRequest, Imported, ImportedCommand, ImportedModel, ModelDraft};
 pub use plan::{DeployPlan, Outlook, PlannedLoser, PlannedNode, PlannedOther, PlannedWave};
 pub use rollout::{GivenControl, MAX_CONTROLS, RolloutTerms, WaveEvidence};
+pub use trust::{
+    Approvals, LabelRequest, MeshShown, Named, PendingRevocation, ProposedRoots, RevokeRequest, Revoked, RootsShown,
+    RotateRequest,
+};
 
 /// One request, one line of JSON on the control socket: `{"op": …, fields…}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -109,6 +114,21 @@ pub enum Request {
         #[serde(default)]
         reason: String,
     },
+    /// Agrees to a rollout's deployment, and to its release where this node's role lets it. Answer: [`Rollout`].
+    RolloutApprove {
+        /// Its id or prefix.
+        rollout: String,
+    },
+    /// Takes back, for ever, what a node may say. Answer: [`Revoked`].
+    NodeRevoke(RevokeRequest),
+    /// Gives a node other labels, or another cell. Answer: [`NodeDetail`].
+    NodeLabel(LabelRequest),
+    /// The mesh: its roots, who is revoked, what waits for signatures. Answer: [`MeshShown`].
+    MeshShow,
+    /// Proposes the next version of the roots, and signs it. Answer: [`MeshShown`].
+    MeshRotate(RotateRequest),
+    /// Signs the version of the roots that was proposed. Answer: [`MeshShown`].
+    MeshApprove,
     /// Asks the model in a slot. Answer: [`Inference`].
     Infer {
         /// The slot.
@@ -373,6 +393,10 @@ pub struct Rollout {
     pub selector: String,
     /// Why it is in its state, where that needs a reason.
     pub reason: Option<String>,
+    /// Who agrees to it.
+    pub approvals: Approvals,
+    /// Who agrees to its release.
+    pub release_approvals: Approvals,
     /// Its terms, and who steered it.
     #[serde(flatten)]
     pub terms: RolloutTerms,

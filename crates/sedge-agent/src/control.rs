@@ -207,6 +207,12 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::RolloutShow { rollout, after } => json(core.rollout(&rollout, after).await?),
         Request::RolloutExplain { rollout, node } => json(core.explain(&rollout, &node)?),
         Request::RolloutControl { rollout, action, reason } => json(core.control(&rollout, action, reason).await?),
+        Request::RolloutApprove { rollout } => json(core.approve(&rollout).await?),
+        Request::NodeRevoke(request) => json(core.revoke(request).await?),
+        Request::NodeLabel(request) => json(core.relabel(request).await?),
+        Request::MeshShow => json(core.mesh_shown()),
+        Request::MeshRotate(request) => json(core.rotate(request).await?),
+        Request::MeshApprove => json(core.sign_roots().await?),
         Request::Infer { slot, inputs, parameters } => json(core.infer_json(&slot, &inputs, parameters).await?),
         Request::Chat(_) => unreachable!("a text is told, and not answered at once"),
         Request::Offline => {

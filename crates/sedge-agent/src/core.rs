@@ -54,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) shown: watch::Receiver<Vec<ShownSlot>>,
     /// One statement of an authority at a time: each counts on from the one before.
     pub(crate) authoring: Mutex<()>,
+    /// One certificate at a time: serials count without gaps.
+    pub(crate) issuing: Arc<std::sync::Mutex<()>>,
     pub(crate) stop: CancellationToken,
     /// Whether it stops because it cannot go on.
     pub(crate) failed: AtomicBool,

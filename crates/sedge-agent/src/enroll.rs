@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sedge_fleet::{Effect, Fleet, FleetView};
 use sedge_mesh::{Applicant, Enroller, Enrolment, JoinError, JoinRefusal, JoinRequest, Looking, Sighting, Storage};
@@ -265,10 +265,12 @@ pub(crate) struct Desk {
     pub(crate) key: SecretKey,
     pub(crate) store: Arc<Store>,
     pub(crate) view: watch::Receiver<Arc<FleetView>>,
+    pub(crate) issuing: Arc<Mutex<()>>,
 }
 
 impl Enroller for Desk {
     fn redeem(&self, peer: NodeId, request: &JoinRequest) -> Result<Enrolment, JoinRefusal> {
+        let _turn = self.issuing.lock().unwrap_or_else(PoisonError::into_inner);
         let view = Arc::clone(&self.view.borrow());
         if request.mesh != view.mesh {
             return Err(JoinRefusal::NotForThisMesh);
@@ -314,12 +316,14 @@ impl Enroller for Desk {
 }
 
 /// Serials count without gaps over everything this node ever issued, published or not.
-fn next_serial(view: &FleetView, issuer: NodeId, issued: &[Vec<u8>], mesh: MeshId) -> u64 {
+pub(crate) fn next_serial(view: &FleetView, issuer: NodeId, issued: &[Vec<u8>], mesh: MeshId) -> u64 {
     let published = view.certificates.iter().filter(|c| c.issuer == issuer).map(|c| c.serial);
     let kept = issued.iter().filter_map(|bytes| {
         Object::open(bytes, mesh).ok()?.body::<Certificate>().ok().map(|certificate| certificate.serial)
     });
-    published.chain(kept).max().unwrap_or(0) + 1
+    // Of nodes revoked since, only the count is left.
+    let counted = view.frontier.0.get(&issuer).copied();
+    published.chain(kept).chain(counted).max().unwrap_or(0) + 1
 }
 
 /// Certificates that were issued and kept, but never shown: a power cut came between.

@@ -30,6 +30,7 @@ mod reconcile;
 mod slot_watch;
 mod store;
 mod tickets;
+mod trust;
 
 pub use agent::{Agent, AgentConfig, Stopped};
 pub use chat::Chat;

@@ -9,7 +9,9 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{DocId, DocKind, Genesis, Kept, MeshId, NodeId, Object, Revocation, Scope, Timestamp, codec};
+use sedge_statement::{
+    DocId, DocKind, Genesis, Kept, MeshId, NodeId, Object, ObjectKind, Revocation, RootVersion, Scope, Timestamp, codec,
+};
 
 use crate::documents::Documents;
 use crate::finding::Findings;
@@ -23,8 +25,8 @@ pub use items::PublishError;
 pub use open::{OpenError, RecordError};
 pub use write::WriteError;
 
-/// The longest path of certificates in a hello.
-const MAX_PATH: usize = 16;
+/// The most objects in a hello: sixteen certificates, and thirty changes of the roots with eight signatures each.
+const MAX_PATH: usize = 256;
 
 /// What happens to a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,9 +176,30 @@ impl Fleet {
         }
     }
 
-    /// A node's certificate and those above it, for a hello or for one who joins; empty where it has none.
+    /// What proves a node to one who knows only the genesis: its certificate, those above it, and then the signatures under every version of
+    /// the roots, each list backwards; empty where it has no certificate. Whoever takes them in from the last to the first can follow.
     pub fn certificate_path(&self, node: NodeId) -> Vec<Object> {
-        self.membership.path(&node).iter().filter_map(|id| self.objects.get(id).cloned()).collect()
+        let mut path: Vec<Object> =
+            self.membership.path(&node).iter().filter_map(|id| self.objects.get(id).cloned()).collect();
+        if !path.is_empty() && self.membership.roots().version > 0 {
+            path.extend(self.roots_proof().into_iter().rev());
+        }
+        path.truncate(MAX_PATH);
+        path
+    }
+
+    /// The signatures under every version of the roots after the genesis, in order; of one version those of the roots before it first.
+    fn roots_proof(&self) -> Vec<Object> {
+        let signatures = self.objects.iter().map(|(_, object)| object).filter(|o| o.kind() == ObjectKind::ROOTS);
+        let mut proof: Vec<(u32, bool, Object)> = signatures
+            .filter_map(|object| {
+                let version: RootVersion = object.body().ok()?;
+                let before = self.membership.roots_before(&version.id())?;
+                Some((version.version, !before.keys.contains(&object.signer()), object.clone()))
+            })
+            .collect();
+        proof.sort_by_key(|(version, is_new, object)| (*version, *is_new, object.signer()));
+        proof.into_iter().map(|(_, _, object)| object).collect()
     }
 
     /// How much is held, and how much connected peers said they have beyond it.

@@ -191,6 +191,12 @@ impl Membership {
         self.history.current()
     }
 
+    /// The version before an agreed one; none where it is not agreed, or is the genesis.
+    pub(crate) fn roots_before(&self, id: &RootsId) -> Option<&Roots> {
+        let pair = self.history.versions().windows(2).find(|pair| pair[1].id == *id)?;
+        pair.first()
+    }
+
     /// Versions of the roots that would follow the present one, once enough roots have signed.
     pub fn proposed(&self) -> impl Iterator<Item = &Proposal> {
         self.proposals.values().filter(|proposal| self.history.follows(&proposal.version))

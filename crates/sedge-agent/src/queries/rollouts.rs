@@ -8,8 +8,8 @@ use sedge_statement::{NodeId, NodeName, RolloutId, SlotState};
 
 use super::{by_prefix, member, name_of};
 use crate::api::{
-    ApiError, Explanation, GivenControl, MAX_CONTROLS, Rollout, RolloutNode, RolloutSummary, RolloutTerms, RolloutWave,
-    WATCH_LIMIT, WaveEvidence,
+    ApiError, Approvals, Explanation, GivenControl, MAX_CONTROLS, Rollout, RolloutNode, RolloutSummary, RolloutTerms,
+    RolloutWave, WATCH_LIMIT, WaveEvidence,
 };
 use crate::core::{Core, Planned, now};
 
@@ -119,11 +119,18 @@ fn whole(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollout
         summary: summary(planned, id, plan)?,
         selector: plan.selector.to_string(),
         reason: plan.reason.as_ref().map(ToString::to_string),
+        approvals: approvals(planned, &published.agreement),
+        release_approvals: approvals(planned, &published.release_agreement),
         terms: terms(planned, published, plan),
         waves: plan.waves.iter().enumerate().map(wave).collect(),
         nodes: ordered.chain(late).map(node).collect(),
         revision: planned.revision,
     })
+}
+
+fn approvals(planned: &Planned, agreement: &sedge_fleet::Agreement) -> Approvals {
+    let by = agreement.given.iter().map(|node| name_of(&planned.view, *node).to_string()).collect();
+    Approvals { by, needed: agreement.needed }
 }
 
 fn terms(planned: &Planned, published: &PublishedDeployment, plan: &RolloutPlan) -> RolloutTerms {
