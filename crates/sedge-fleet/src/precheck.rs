@@ -10,8 +10,9 @@
 
 mod columns;
 mod content;
-#[cfg(any(test, feature = "testing"))]
+mod document;
 mod encode;
+mod order;
 mod reader;
 mod rows;
 mod sequence;
@@ -28,6 +29,7 @@ use reader::Reader;
 pub use columns::spec;
 #[cfg(feature = "testing")]
 pub(crate) use encode::{booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb, unsigned};
+pub(crate) use document::document;
 pub(crate) use shape::Shape;
 
 /// The largest link, bytes: a deployment with a long selector, twice over.
@@ -162,6 +164,8 @@ struct Preamble<'a> {
     previous: Option<ChangeHash>,
     actor: &'a [u8],
     start_op: u64,
+    time: i64,
+    message: &'a str,
     rest: Reader<'a>,
 }
 
@@ -182,7 +186,7 @@ pub(crate) fn place(raw: &[u8], actor: &[u8]) -> Result<Place, Refusal> {
 /// Checks one link whole against the state of its chain, and moves the state past it. After an error the state is unusable. The link's own hash is
 /// not taken again: whoever has the link has it from [`place`].
 pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Result<(), Refusal> {
-    let Preamble { seq, previous, actor, start_op, mut rest } = preamble(chunk(raw)?.body)?;
+    let Preamble { seq, previous, actor, start_op, mut rest, .. } = preamble(chunk(raw)?.body)?;
     if actor != expected.actor {
         return Err(Refusal::Actor);
     }
@@ -244,11 +248,9 @@ fn preamble(mut body: Reader<'_>) -> Result<Preamble<'_>, Refusal> {
         return Err(Refusal::Message(message_len));
     }
     let message = body.take(usize::try_from(message_len).map_err(|_| Refusal::Truncated)?)?;
-    if std::str::from_utf8(message).is_err() {
-        return Err(Refusal::Invalid("message"));
-    }
+    let message = std::str::from_utf8(message).map_err(|_| Refusal::Invalid("message"))?;
     if body.unsigned()? != 0 {
         return Err(Refusal::OtherActors);
     }
-    Ok(Preamble { seq, previous, actor, start_op, rest: body })
+    Ok(Preamble { seq, previous, actor, start_op, time, message, rest: body })
 }

@@ -43,7 +43,28 @@ pub(super) struct Row<'a> {
     pub(super) key: Key<'a>,
     pub(super) insert: bool,
     pub(super) action: Action<'a>,
+    pub(super) scalar: Scalar<'a>,
     pub(super) replaces: Option<u64>,
+}
+
+/// A value as it is written: its type and length, packed as Automerge does, and its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scalar<'a> {
+    pub(super) meta: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+impl Action<'_> {
+    /// The number that Automerge writes for it.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::MakeMap => 0,
+            Self::Set(_) => 1,
+            Self::MakeList => 2,
+            Self::Delete => 3,
+            Self::MakeText => 4,
+        }
+    }
 }
 
 /// Decodes the columns into operations.
@@ -72,7 +93,8 @@ pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
             object: object(object_actor[i], object_counter[i])?,
             key: key(key_actor, key_counter, key_string)?,
             insert: insert[i],
-            action: action(actions[i], values[i])?,
+            action: action(actions[i], values[i].1)?,
+            scalar: values[i].0,
             replaces: replaces[i],
         });
     }
@@ -108,15 +130,15 @@ fn action(number: u64, value: Option<Value<'_>>) -> Result<Action<'_>, Refusal> 
     })
 }
 
-/// The values; none for null.
-fn values<'a>(metas: &[u64], raw: &'a [u8]) -> Result<Vec<Option<Value<'a>>>, Refusal> {
+/// The values, as they are written and as they read; none for null.
+fn values<'a>(metas: &[u64], raw: &'a [u8]) -> Result<Vec<(Scalar<'a>, Option<Value<'a>>)>, Refusal> {
     let mut raw = Reader::new(raw);
     let mut values = Vec::with_capacity(metas.len());
     for meta in metas {
         let len = usize::try_from(meta >> 4).map_err(|_| Refusal::Truncated)?;
         let bytes = raw.take(len)?;
         let mut integer = Reader::new(bytes);
-        values.push(match meta & 0xf {
+        let value = match meta & 0xf {
             0 if len == 0 => None,
             1 | 2 if len == 0 => Some(Value::Other),
             3 => Some(Value::Unsigned(integer.unsigned()?)),
@@ -124,7 +146,8 @@ fn values<'a>(metas: &[u64], raw: &'a [u8]) -> Result<Vec<Option<Value<'a>>>, Re
             6 => Some(Value::Text(std::str::from_utf8(bytes).map_err(|_| Refusal::Invalid("text"))?)),
             7 => Some(Value::Bytes(bytes)),
             _ => return Err(Refusal::Unsupported),
-        });
+        };
+        values.push((Scalar { meta: *meta, bytes }, value));
         if matches!(meta & 0xf, 3 | 4 | 9) && integer.remaining() > 0 {
             return Err(Refusal::NotCanonical("values"));
         }
