@@ -5,11 +5,14 @@
 //! the state that the chain is in: the [`Shape`]. What passes is exactly what an honest writer's Automerge would have
 //! written: each column is in the one encoding that such a writer makes, and each operation names the one value that it replaces.
 //!
+//! The same decoder serves to write a whole chain as one saved document (`document.rs`), which Automerge loads faster than it applies links.
+//!
 //! Layout of a chunk: magic (4) ‖ checksum (4) ‖ type 1 ‖ uleb length ‖ body. Body: dependencies ‖ actor ‖ seq ‖ start of
 //! operations ‖ time ‖ message ‖ other actors ‖ column list ‖ column data.
 
 mod columns;
 mod content;
+mod decode;
 mod document;
 mod encode;
 mod order;
@@ -27,9 +30,9 @@ use reader::Reader;
 
 #[cfg(feature = "testing")]
 pub use columns::spec;
+pub(crate) use document::document;
 #[cfg(feature = "testing")]
 pub(crate) use encode::{booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb, unsigned};
-pub(crate) use document::document;
 pub(crate) use shape::Shape;
 
 /// The largest link, bytes: a deployment with a long selector, twice over.

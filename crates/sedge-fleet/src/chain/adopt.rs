@@ -41,8 +41,8 @@ pub enum AdoptError {
 /// a third more links than the document has.
 const RELOADED_AT: [u64; 3] = [16, 64, 256];
 
-/// The document is loaded whole where it has at most so many times the new links before them; loading costs a link about a quarter of what applying and proving
-/// it costs.
+/// A document is loaded whole while at most so many times as many links are held as come: loading costs a link about a quarter of what
+/// applying and proving it costs.
 const LOADED_FROM: usize = 3;
 
 impl Chain {
@@ -110,9 +110,11 @@ impl Chain {
     ///
     /// Where the links are many beside those before, the whole document is loaded, which is proof in itself. Where they are few, or it does not load,
     /// they are applied to the document that is there.
-    fn try_links(&mut self, links: &[Link]) -> Result<Automerge, AdoptError> {
+    pub(super) fn try_links(&mut self, links: &[Link]) -> Result<Automerge, AdoptError> {
         let held = self.counting();
-        if links.len() * LOADED_FROM >= held.len() && let Some(doc) = load_links(held, links, &self.actor) {
+        if links.len() * LOADED_FROM >= held.len()
+            && let Some(doc) = load_links(held, links, &self.actor)
+        {
             return Ok(doc);
         }
         self.automerge()?;
@@ -174,7 +176,7 @@ fn check_links(
 
 /// Loads the whole document as Automerge would have saved it; none where it does not come out with the head of the last link, which
 /// may as well be the fault of how the document was written: then the links have yet to be applied.
-fn load_links(held: &[Link], links: &[Link], actor: &[u8]) -> Option<Automerge> {
+pub(super) fn load_links(held: &[Link], links: &[Link], actor: &[u8]) -> Option<Automerge> {
     let last = links.last().or(held.last())?.hash;
     let saved = precheck::document(held.iter().chain(links).map(|link| link.raw.as_slice()), actor, last).ok()?;
     let loaded = catch_unwind(AssertUnwindSafe(|| Automerge::load(&saved).ok().filter(|doc| heads_are(doc, last))));

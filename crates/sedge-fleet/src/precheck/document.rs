@@ -1,8 +1,9 @@
 //! Writes a chain's links as the document that Automerge saves of them, without Automerge.
 //!
-//! Goals: the very bytes of Automerge's own `save`, uncompressed, so that loading them does at once what taking the links one by one does slowly,
-//! and proves more: Automerge makes every change again from the operations and hashes it, so a document that loads with the signed head has
-//! the links' whole history. Non-goals: to judge links, which have passed the check before; documents of several authors, marks and counters.
+//! Goals: the very bytes of Automerge's own `save`, uncompressed, since loading them does at once what taking the links one by one does slowly. It also
+//! proves more: Automerge makes every change again from the operations and hashes it, so a document that comes out with the signed head holds
+//! the links' whole history. In which order elements and keys stand no hash says; that is as Automerge saves it by construction, and a property test holds
+//! it to that. Non-goals: to judge links, which have passed the check before; documents of several authors, marks and counters.
 //!
 //! Layout of the chunk: magic (4) ‖ checksum (4) ‖ type 0 ‖ uleb length ‖ body. Body: actors ‖ heads ‖ list of the changes' columns ‖ list of the
 //! operations' columns ‖ data of the changes ‖ data of the operations ‖ for each head, which change it is. Changes stand as they follow one
@@ -53,8 +54,8 @@ struct Change<'a> {
     message: &'a str,
 }
 
-/// Writes the document that a chain's first links make, the last of which is `head`. They must have passed [`super::check`]; of others the outcome is an
-/// error or bytes that do not load.
+/// Writes the document that a chain's links from the first on make; `head` is the hash of the last. They must have passed [`super::check`]: of
+/// others come an error, or bytes that do not load with that head.
 pub(crate) fn document<'a>(
     links: impl IntoIterator<Item = &'a [u8]>,
     actor: &[u8],

@@ -32,10 +32,7 @@ fn length(n: usize) -> i64 {
 }
 
 /// Run-length encoding: runs of two or more equal values, literal stretches of different ones, runs of nulls; nothing where there are only nulls.
-fn runs<T: Copy + PartialEq>(
-    values: impl IntoIterator<Item = Option<T>>,
-    put: impl Fn(&mut Vec<u8>, T),
-) -> Vec<u8> {
+fn runs<T: Copy + PartialEq>(values: impl IntoIterator<Item = Option<T>>, put: impl Fn(&mut Vec<u8>, T)) -> Vec<u8> {
     let mut out = Vec::new();
     let mut literal = Vec::new();
     let put_literal = |out: &mut Vec<u8>, literal: &mut Vec<T>| {
