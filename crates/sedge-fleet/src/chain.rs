@@ -6,6 +6,8 @@
 
 mod adopt;
 mod draft;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 

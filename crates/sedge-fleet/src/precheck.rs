@@ -5,13 +5,17 @@
 //! the state that the chain is in: the [`Shape`]. What passes is exactly what an honest writer's Automerge would have
 //! written: each column is in the one encoding that such a writer makes, and each operation names the one value that it replaces.
 //!
+//! The same decoder serves to write a whole chain as one saved document (`document.rs`), which Automerge loads faster than it applies links.
+//!
 //! Layout of a chunk: magic (4) ‖ checksum (4) ‖ type 1 ‖ uleb length ‖ body. Body: dependencies ‖ actor ‖ seq ‖ start of
 //! operations ‖ time ‖ message ‖ other actors ‖ column list ‖ column data.
 
 mod columns;
 mod content;
-#[cfg(any(test, feature = "testing"))]
+mod decode;
+mod document;
 mod encode;
+mod order;
 mod reader;
 mod rows;
 mod sequence;
@@ -26,6 +30,7 @@ use reader::Reader;
 
 #[cfg(feature = "testing")]
 pub use columns::spec;
+pub(crate) use document::document;
 #[cfg(feature = "testing")]
 pub(crate) use encode::{booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb, unsigned};
 pub(crate) use shape::Shape;
@@ -163,7 +168,8 @@ struct Preamble<'a> {
     actor: &'a [u8],
     start_op: u64,
     /// Seconds since 1970.
-    time: u64,
+    time: i64,
+    message: &'a str,
     rest: Reader<'a>,
 }
 
@@ -184,7 +190,7 @@ pub(crate) fn place(raw: &[u8], actor: &[u8]) -> Result<Place, Refusal> {
 /// Checks one link whole against the state of its chain, and moves the state past it. After an error the state is unusable. The link's own hash is
 /// not taken again: whoever has the link has it from [`place`].
 pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Result<(), Refusal> {
-    let Preamble { seq, previous, actor, start_op, time, mut rest } = preamble(chunk(raw)?.body)?;
+    let Preamble { seq, previous, actor, start_op, time, mut rest, .. } = preamble(chunk(raw)?.body)?;
     if actor != expected.actor {
         return Err(Refusal::Actor);
     }
@@ -201,14 +207,14 @@ pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Re
     for row in rows::rows(&columns)? {
         shape.apply(&row)?;
     }
-    shape.made(time);
+    shape.made(time.unsigned_abs());
     Ok(())
 }
 
 /// When a link was made, by its author's clock; none where it cannot be read.
 pub(crate) fn made_at(raw: &[u8]) -> Option<Timestamp> {
     let preamble = preamble(chunk(raw).ok()?.body).ok()?;
-    Some(Timestamp::from_millis(preamble.time.saturating_mul(1000)))
+    Some(Timestamp::from_millis(preamble.time.unsigned_abs().saturating_mul(1000)))
 }
 
 fn chunk(raw: &[u8]) -> Result<Chunk<'_>, Refusal> {
@@ -253,12 +259,9 @@ fn preamble(mut body: Reader<'_>) -> Result<Preamble<'_>, Refusal> {
         return Err(Refusal::Message(message_len));
     }
     let message = body.take(usize::try_from(message_len).map_err(|_| Refusal::Truncated)?)?;
-    if std::str::from_utf8(message).is_err() {
-        return Err(Refusal::Invalid("message"));
-    }
+    let message = std::str::from_utf8(message).map_err(|_| Refusal::Invalid("message"))?;
     if body.unsigned()? != 0 {
         return Err(Refusal::OtherActors);
     }
-    let time = time.unsigned_abs();
-    Ok(Preamble { seq, previous, actor, start_op, time, rest: body })
+    Ok(Preamble { seq, previous, actor, start_op, time, message, rest: body })
 }

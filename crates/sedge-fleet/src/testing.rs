@@ -149,21 +149,21 @@ pub fn columns(ops: &[Op]) -> BTreeMap<u64, Vec<u8>> {
             _ => None,
         })
         .collect();
-    let map = |f: fn(&Op) -> u64| unsigned(&ops.iter().map(f).collect::<Vec<_>>());
+    let map = |f: fn(&Op) -> u64| unsigned(ops.iter().map(f));
     let replaced: Vec<Option<i64>> = ops.iter().flat_map(|op| &op.replaces).map(|r| i64::try_from(*r).ok()).collect();
     BTreeMap::from([
-        (column::OBJECT_ACTOR, nullable_unsigned(&objects.iter().map(|o| o.map(|_| 0)).collect::<Vec<_>>())),
-        (column::OBJECT_COUNTER, nullable_unsigned(&objects)),
-        (column::KEY_ACTOR, nullable_unsigned(&key_actors)),
-        (column::KEY_COUNTER, deltas(&key_counters)),
-        (column::KEY_STRING, nullable_strings(&names)),
-        (column::INSERT, booleans(&ops.iter().map(|op| op.insert).collect::<Vec<_>>())),
+        (column::OBJECT_ACTOR, nullable_unsigned(objects.iter().map(|o| o.map(|_| 0)))),
+        (column::OBJECT_COUNTER, nullable_unsigned(objects)),
+        (column::KEY_ACTOR, nullable_unsigned(key_actors)),
+        (column::KEY_COUNTER, deltas(key_counters)),
+        (column::KEY_STRING, nullable_strings(names)),
+        (column::INSERT, booleans(ops.iter().map(|op| op.insert))),
         (column::ACTION, map(|op| op.action)),
         (column::VALUE_META, map(|op| op.value.0)),
         (column::VALUE, ops.iter().flat_map(|op| op.value.1.clone()).collect()),
         (column::PRED_COUNT, map(|op| op.replaces.len() as u64)),
-        (column::PRED_ACTOR, unsigned(&vec![0; replaced.len()])),
-        (column::PRED_COUNTER, deltas(&replaced)),
+        (column::PRED_ACTOR, unsigned(replaced.iter().map(|_| 0))),
+        (column::PRED_COUNTER, deltas(replaced)),
     ])
 }
 

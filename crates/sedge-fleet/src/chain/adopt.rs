@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use automerge::{ActorId, Automerge, Change};
+use automerge::{Automerge, Change};
 use sedge_statement::ChangeHash;
 
 use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_LINKS};
@@ -40,6 +40,10 @@ pub enum AdoptError {
 /// With which links the whole document is proven to load again: each is four times the one before, so that all these proofs together load
 /// a third more links than the document has.
 const RELOADED_AT: [u64; 3] = [16, 64, 256];
+
+/// A document is loaded whole while at most so many times as many links are held as come: loading costs a link about a quarter of what
+/// applying and proving it costs.
+const LOADED_FROM: usize = 3;
 
 impl Chain {
     /// Adopts the links of `segment` from position `skip` on, which must extend what is held, or changes nothing.
@@ -106,9 +110,7 @@ impl Chain {
     fn advance(&mut self, links: &[Link]) -> Result<(), AdoptError> {
         let held = self.held();
         check_links(links, held, self.hash_at(held), &self.actor, &mut self.shape).map_err(refused)?;
-        self.automerge()?;
-        let doc = self.doc.take().expect("it was just made");
-        self.doc = OnceLock::from(try_links(doc, held, links)?);
+        self.doc = OnceLock::from(self.try_links(links)?);
         self.reading.take();
         if self.handover.is_none() {
             self.read_handover(held + links.len() as u64)?;
@@ -116,13 +118,28 @@ impl Chain {
         Ok(())
     }
 
+    /// The Automerge document with links that follow those that count, proven to load again. Takes the one without them.
+    ///
+    /// Where the links are many beside those before, the whole document is loaded, which is proof in itself. Where they are few, or it does not load,
+    /// they are applied to the document that is there.
+    pub(super) fn try_links(&mut self, links: &[Link]) -> Result<Automerge, AdoptError> {
+        let held = self.counting();
+        if links.len() * LOADED_FROM >= held.len()
+            && let Some(doc) = load_links(held, links, &self.actor)
+        {
+            return Ok(doc);
+        }
+        self.automerge()?;
+        let doc = self.doc.take().expect("it was just made");
+        apply_proven(doc, self.held(), links)
+    }
+
     /// The Automerge document of the links that count.
     pub(crate) fn automerge(&self) -> Result<&Automerge, AdoptError> {
         if self.doc.get().is_none() {
-            let mut empty = Automerge::new();
-            empty.set_actor(ActorId::from(self.actor));
-            let doc = apply_links(empty, self.counting()).ok_or(AdoptError::DoesNotApply)?;
-            let _ = self.doc.set(doc);
+            let links = self.counting();
+            let doc = load_links(links, &[], &self.actor).or_else(|| apply_links(Automerge::new(), links));
+            let _ = self.doc.set(doc.ok_or(AdoptError::DoesNotApply)?);
         }
         Ok(self.doc.get().expect("it was just made"))
     }
@@ -169,12 +186,21 @@ fn check_links(
     Ok(())
 }
 
+/// Loads the whole document as Automerge would have saved it; none where it does not come out with the head of the last link, which
+/// may as well be the fault of how the document was written: then the links have yet to be applied.
+pub(super) fn load_links(held: &[Link], links: &[Link], actor: &[u8]) -> Option<Automerge> {
+    let last = links.last().or(held.last())?.hash;
+    let saved = precheck::document(held.iter().chain(links).map(|link| link.raw.as_slice()), actor, last).ok()?;
+    let loaded = catch_unwind(AssertUnwindSafe(|| Automerge::load(&saved).ok().filter(|doc| heads_are(doc, last))));
+    loaded.ok().flatten()
+}
+
 /// Applies links, and proves that the document survives being stored.
 ///
 /// A stored document keeps operations, not changes; loading makes the changes again from the operations and compares hashes. So the new changes
 /// are made again here, by the same code, and must be the bytes that came. At the links [`RELOADED_AT`] the whole document is stored and loaded
 /// instead, which costs as much as all its links and says more: the head that comes out of it is a hash over every change made again.
-fn try_links(doc: Automerge, held: u64, links: &[Link]) -> Result<Automerge, AdoptError> {
+fn apply_proven(doc: Automerge, held: u64, links: &[Link]) -> Result<Automerge, AdoptError> {
     let Some(last) = links.last() else { return Ok(doc) };
     let before = doc.get_heads();
     let doc = apply_links(doc, links).ok_or(AdoptError::DoesNotApply)?;
