@@ -28,7 +28,7 @@ impl Core {
     }
 
     /// Waits until what was just written shows.
-    async fn settle<T: Clone>(
+    pub(crate) async fn settle<T: Clone>(
         &self,
         mut from: watch::Receiver<T>,
         shows: impl FnMut(&T) -> bool,

@@ -10,6 +10,9 @@ pub(crate) enum WordError {
     /// A number and a unit, or several.
     #[error("is not a duration; write 90s, 10m, 1h30m or 2d")]
     Duration,
+    /// A date and time, or a length of time.
+    #[error("is no time; write 2026-11-20T08:00:00Z, or how long ago it was, as 2d")]
+    Moment,
     /// A number and a unit.
     #[error("is not a size; write 512KiB, 2MiB or 1GiB (or KB, MB, GB for powers of ten)")]
     Size,
@@ -127,6 +130,31 @@ pub(crate) fn label(text: &str) -> Result<(LabelKey, LabelValue), WordError> {
     let key = key.parse().map_err(|e| WordError::Label(format!("{key:?} {e}")))?;
     let value = value.parse().map_err(|e| WordError::Label(format!("{value:?} {e}")))?;
     Ok((key, value))
+}
+
+/// A label to set, or one to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabelEdit {
+    pub(crate) key: LabelKey,
+    pub(crate) value: Option<LabelValue>,
+}
+
+/// `KEY=VALUE` sets, `KEY-` removes.
+pub(crate) fn label_edit(text: &str) -> Result<LabelEdit, WordError> {
+    if let Some(key) = text.strip_suffix('-').filter(|key| !key.contains('=')) {
+        let key = key.parse().map_err(|e| WordError::Label(format!("{key:?} {e}")))?;
+        return Ok(LabelEdit { key, value: None });
+    }
+    label(text).map(|(key, value)| LabelEdit { key, value: Some(value) })
+}
+
+/// A time in RFC 3339, or how long ago it was: `2026-11-20T08:00:00Z`, `2d`.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, WordError> {
+    if let Ok(ago) = duration(text) {
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        return Ok(Timestamp::from_millis(now().as_millis().saturating_sub(ago)));
+    }
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|_| WordError::Moment)
 }
 
 /// `KEY=VALUE`, any text.

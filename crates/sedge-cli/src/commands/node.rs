@@ -5,7 +5,7 @@ use std::path::Path;
 use sedge_agent::api::{Node, NodeDetail, Request, StatusSlot};
 use sedge_statement::{ByteSize, Profile};
 
-use super::{ask, or_empty};
+use super::{ask, or_empty, trust};
 use crate::failure::Failure;
 use crate::grammar::NodeCommand;
 use crate::paint::{Paint, Tone};
@@ -24,6 +24,8 @@ pub(crate) async fn run(home: &Path, command: NodeCommand, screen: &Screen) -> R
             let detail: NodeDetail = ask(home, &Request::NodeShow { node }).await?;
             screen.show(&detail, detail_text)
         }
+        NodeCommand::Label(args) => trust::label(home, args, screen).await,
+        NodeCommand::Revoke(args) => trust::revoke(home, args, screen).await,
     }
 }
 
@@ -53,7 +55,7 @@ fn labels(node: &Node) -> String {
     node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-fn detail_text(detail: &NodeDetail, paint: Paint) -> String {
+pub(super) fn detail_text(detail: &NodeDetail, paint: Paint) -> String {
     let node = &detail.node;
     let mut lines = vec![
         format!("{}  {}", paint.tone(Tone::Strong, node.name.as_str()), node.id),

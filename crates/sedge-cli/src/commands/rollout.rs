@@ -34,6 +34,10 @@ pub(crate) async fn run(home: &Path, command: RolloutCommand, screen: &Screen) -
             let explanation: Explanation = ask(home, &Request::RolloutExplain { rollout, node }).await?;
             screen.show(&explanation, |explanation, _| explanation.reasons.join("\n"))
         }
+        RolloutCommand::Approve { rollout } => {
+            let rollout: Rollout = ask(home, &Request::RolloutApprove { rollout }).await?;
+            screen.show(&rollout, text)
+        }
         RolloutCommand::Pause(args) => control(home, args, ControlAction::Pause, screen).await,
         RolloutCommand::Resume(args) => control(home, args, ControlAction::Resume, screen).await,
         RolloutCommand::Cancel(args) => control(home, args, ControlAction::Cancel, screen).await,
@@ -94,7 +98,13 @@ pub(super) fn text(rollout: &Rollout, paint: Paint) -> String {
         summary.slot,
         rollout.selector
     );
-    let by = format!("by {} {}", summary.author, show_age(summary.created_at, now()));
+    let mut by = format!("by {} {}", summary.author, show_age(summary.created_at, now()));
+    for (what, approvals) in [("it", &rollout.approvals), ("its release", &rollout.release_approvals)] {
+        if approvals.needed > 1 {
+            let (given, who) = (approvals.by.len(), approvals.by.join(", "));
+            by.push_str(&format!("; {given} of {} agree to {what} ({who})", approvals.needed));
+        }
+    }
     let mut waves = Table::new(["WAVE", "IS", "COMMITTED", "FAILED", "PENDING", "QUORUM", "WHY"]);
     for wave in &rollout.waves {
         waves.row([
