@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use super::reader::Reader;
-use super::{MAX_OPERATIONS, Refusal};
+use super::{MAX_KEY, MAX_OPERATIONS, Refusal};
 
 /// What an operation is about inside its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +46,22 @@ pub(super) struct Row<'a> {
     pub(super) replaces: Option<u64>,
 }
 
+impl Row<'_> {
+    /// The bytes of its key and value, which it keeps copies of.
+    pub(super) fn bytes(&self) -> usize {
+        let key = match self.key {
+            Key::Name(name) => name.len(),
+            Key::Head | Key::Element(_) => 0,
+        };
+        let value = match self.action {
+            Action::Set(Value::Text(text)) => text.len(),
+            Action::Set(Value::Bytes(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        key + value
+    }
+}
+
 /// Decodes the columns into operations.
 pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
     let actions = required(unsigned(columns.action, MAX_OPERATIONS, "actions")?, "actions")?;
@@ -57,7 +73,7 @@ pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
     let object_counter = optional(unsigned(columns.object_counter, n, "objects")?, n, "objects")?;
     let key_actor = optional(unsigned(columns.key_actor, n, "keys")?, n, "keys")?;
     let key_counter = optional(deltas(columns.key_counter, n, "keys")?, n, "keys")?;
-    let key_string = optional(strings(columns.key_string, n, "keys")?, n, "keys")?;
+    let key_string = optional(keys(columns.key_string, n)?, n, "keys")?;
     let insert = booleans(columns.insert, n, "insertions")?;
     let metas = required(unsigned(columns.value_meta, n, "values")?, "values")?;
     let values = values(&metas, columns.value)?;
@@ -230,10 +246,11 @@ pub(super) fn unsigned(bytes: &[u8], max: usize, what: &'static str) -> Result<V
     runs(bytes, max, what, Reader::unsigned)
 }
 
-pub(super) fn strings<'a>(bytes: &'a [u8], max: usize, what: &'static str) -> Result<Vec<Option<&'a str>>, Refusal> {
-    runs(bytes, max, what, |from| {
-        let len = from.length()?;
-        std::str::from_utf8(from.take(len)?).map_err(|_| Refusal::Invalid("text"))
+/// Decodes the keys of maps, none longer than [`MAX_KEY`].
+pub(super) fn keys(bytes: &[u8], max: usize) -> Result<Vec<Option<&str>>, Refusal> {
+    runs(bytes, max, "keys", |from| match from.length()? {
+        len if len > MAX_KEY => Err(Refusal::LongKey),
+        len => std::str::from_utf8(from.take(len)?).map_err(|_| Refusal::Invalid("text")),
     })
 }
 

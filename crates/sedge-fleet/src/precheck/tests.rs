@@ -249,7 +249,7 @@ proptest! {
         let read = super::rows::deltas(&numbers, 64, "numbers");
         prop_assert_eq!(read.is_ok(), numbers == deltas(&sums), "{:?}", numbers);
         prop_assert!(read.is_err() || read == Ok(sums));
-        let read = super::rows::strings(&texts, 64, "texts");
+        let read = super::rows::keys(&texts, 64);
         prop_assert_eq!(read.is_ok(), texts == nullable_strings(&names), "{:?}", texts);
         let said: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
         prop_assert!(read.is_err() || read == Ok(said));
