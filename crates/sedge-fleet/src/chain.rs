@@ -120,9 +120,7 @@ impl Chain {
     }
 
     fn is_full_with(&self, links: u64, bytes: usize) -> bool {
-        links >= MAX_LINKS
-            || bytes + MAX_LINK_BYTES > MAX_CHAIN_BYTES
-            || self.cost() + MAX_LINK_COST > MAX_CHAIN_COST
+        links >= MAX_LINKS || bytes + MAX_LINK_BYTES > MAX_CHAIN_BYTES || self.cost() + MAX_LINK_COST > MAX_CHAIN_COST
     }
 
     /// The last hash that counts.

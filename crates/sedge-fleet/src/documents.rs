@@ -305,11 +305,8 @@ impl Documents {
         if adds_up(doc.kind) {
             return Vec::new();
         }
-        let old: Vec<DocId> = self
-            .epochs(doc.author, doc.kind)
-            .map(|(id, _)| id.clone())
-            .take_while(|id| id.epoch < current)
-            .collect();
+        let old: Vec<DocId> =
+            self.epochs(doc.author, doc.kind).map(|(id, _)| id.clone()).take_while(|id| id.epoch < current).collect();
         old.iter().flat_map(|old| self.remove(old)).collect()
     }
 

@@ -3,30 +3,11 @@
 
 mod support;
 
+use sedge_fleet::Edit;
 use sedge_fleet::testing::Op;
-use sedge_fleet::{Edit, FindingKind};
 use sedge_statement::{DocKind, RolloutId, SlotState};
-use support::author::{Author, EVIL, artifact, artifacts, say, evidence_of, links_of, listener, meet, number};
+use support::author::{Author, EVIL, agree, artifact, artifacts, evidence_of, links_of, listener, meet, number, say};
 use support::{Net, Node, START, gate, id};
-
-/// Whatever two nodes that heard of a hostile author hold, they agree once they meet, keep it over a restart, and accuse nobody else.
-fn agree(one: Node, other: Node) -> Net {
-    let mut net = Net::new([one, other]);
-    net.connect(1, 2);
-    net.run(20);
-    net.assert_agreed();
-    let before = net.digests();
-    for n in [1, 2] {
-        let found = net.node(n).view().findings.clone();
-        assert!(found.iter().all(|finding| finding.about == id(EVIL)), "{found:?}");
-        net.node(n).restart();
-        let found = net.node(n).view().findings.clone();
-        assert!(found.iter().all(|finding| finding.kind != FindingKind::Damaged), "{found:?}");
-    }
-    assert_eq!(net.digests(), before, "a restart changes nothing");
-    assert!(net.closed.is_empty(), "{:?}", net.closed);
-    net
-}
 
 /// An epoch that is complete with its first link, which says that a file is held.
 fn complete_at_once() -> Author {
@@ -74,12 +55,11 @@ fn an_epoch_begins_only_where_the_one_before_is_full() {
     let mut late = before.clone();
     late.link(&[Op::put("more", "1")]);
     // The next epoch before, between and after the links of the first.
-    let orders =
-        [vec![next.page(1, 1), late.page(1, 1), late.page(2, 2)], vec![late.page(1, 2), next.page(1, 1)], vec![
-            late.page(1, 1),
-            next.page(1, 1),
-            late.page(2, 2),
-        ]];
+    let orders = [
+        vec![next.page(1, 1), late.page(1, 1), late.page(2, 2)],
+        vec![late.page(1, 2), next.page(1, 1)],
+        vec![late.page(1, 1), next.page(1, 1), late.page(2, 2)],
+    ];
     for (n, order) in orders.iter().enumerate() {
         let (mut one, mut other) = (listener(1), listener(2));
         let mut failed = false;
@@ -106,7 +86,8 @@ fn forged_wave_evidence_a_witness_takes_no_failure_back_by_another_epoch() {
     say(&mut node, first.pages(64));
     say(&mut node, second.pages(1));
     let rollout = RolloutId::from_bytes([1; 32]);
-    let failed = |node: &mut Node| node.view().gates.get(&rollout).is_some_and(|said| said[&id(EVIL)].state.is_failure());
+    let failed =
+        |node: &mut Node| node.view().gates.get(&rollout).is_some_and(|said| said[&id(EVIL)].state.is_failure());
     assert!(failed(&mut node));
     // The old epoch goes on; another one leaves the failure out; the next replaces what it follows.
     let mut longer = first.clone();

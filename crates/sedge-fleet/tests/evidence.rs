@@ -6,8 +6,8 @@ mod support;
 use sedge_fleet::testing::{self, Op, evidence_frame};
 use sedge_fleet::{Event, FindingKind};
 use sedge_statement::{CellPath, DocKind, Scope};
-use support::author::{Author, EVIL, artifacts, carry, evidence, handover, links_of, listener, nonsense};
-use support::{Net, Node, START, id};
+use support::author::{Author, EVIL, agree, artifacts, carry, evidence, handover, links_of, listener, meet, nonsense};
+use support::{Node, START, id};
 
 /// The evidence of a fork at the first link of an epoch, whether or not anybody would hold the document.
 fn forked(kind: DocKind, epoch: u32) -> Vec<u8> {
@@ -37,11 +37,8 @@ fn endless_data_forks_of_many_documents_leave_only_the_evidence_that_matters() {
         assert_eq!((forks(&mut one), forks(&mut other)), (kept, kept));
         one.restart();
         assert_eq!(forks(&mut one), kept);
-        let mut net = Net::new([one, other]);
-        net.connect(1, 2);
-        net.run(10);
-        net.assert_agreed();
-        assert!(net.node(1).view().findings.iter().all(|finding| finding.about == id(EVIL)));
+        meet(&mut one);
+        agree(one, other);
     }
 }
 
@@ -68,10 +65,7 @@ fn a_document_above_the_forks_that_end_a_chain_of_epochs_is_dropped_and_not_take
     for node in [&one, &other] {
         assert_eq!(links_of(node), 0);
     }
-    let mut net = Net::new([one, other]);
-    net.connect(1, 2);
-    net.run(10);
-    net.assert_agreed();
+    let mut net = agree(one, other);
     assert!(net.node(1).view().holders.is_empty());
 }
 
@@ -97,4 +91,23 @@ fn equivocation_links_past_a_divergence_are_not_checked_when_they_come_nor_at_a_
     assert_eq!(node.digest(START), before);
     let found = node.view().findings.clone();
     assert!(found.iter().all(|finding| finding.kind == FindingKind::Fork), "{found:?}");
+}
+
+#[test]
+fn what_an_earlier_version_kept_and_nobody_keeps_now_goes_without_a_word() {
+    let mut author = Author::new(DocKind::Node, 9);
+    author.link(&[handover(None, 1), artifacts(5, [1])].concat());
+    let mut later = listener(1);
+    carry(&mut later, author.pages(1));
+    carry(&mut later, [evidence_frame(forked(DocKind::Node, 8))]);
+    let mut node = told(1, [forked(DocKind::Node, 3), forked(DocKind::Node, 5)]);
+    let now = (node.store.clone(), node.digest(START));
+    node.store.extend(later.store);
+    assert_eq!((evidence(&node).len(), links_of(&node)), (3, 1));
+    node.restart();
+    assert_eq!(node.digest(START), now.1);
+    let found = node.view().findings.clone();
+    assert!(found.iter().all(|finding| finding.kind == FindingKind::Fork), "{found:?}");
+    node.handle(Event::Tick, START);
+    assert_eq!(node.store, now.0, "it is removed");
 }

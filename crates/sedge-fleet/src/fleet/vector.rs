@@ -31,7 +31,8 @@ impl Fleet {
 
     /// Sends documents and items in pages that together leave no gap, so that what is in none is known to be absent.
     fn send_vector(&mut self, peer: NodeId, now: Timestamp, out: &mut Vec<Effect>) {
-        let (docs, items) = (self.documents.chains().count(), self.objects.ids().count() + self.documents.forks().count());
+        let (docs, items) =
+            (self.documents.chains().count(), self.objects.ids().count() + self.documents.forks().count());
         if !self.peers.get_mut(&peer).is_some_and(|state| state.may_answer(110 * docs + 32 * items, now)) {
             return;
         }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LINK_COST, OPERATION_COST, Refusal};
 use super::rows::{Action, Key, Row, Value};
 use super::sequence::Sequence;
+use super::{LINK_COST, OPERATION_COST, Refusal};
 use crate::schema::{COMPLETE_AFTER, EVIDENCE, MAX_ENTRIES, PREVIOUS};
 
 /// Objects inside one another. The schema uses four; readers may recurse this far.

@@ -1,10 +1,10 @@
 //! A member that makes its documents by hand, link by link, and signs whatever it likes.
 
 use sedge_fleet::testing::{Forge, Key, Op, doc_id, hash, head, hello_frame, links_frame};
-use sedge_fleet::{Effect, Event};
+use sedge_fleet::{Effect, Event, FindingKind};
 use sedge_statement::{ChangeHash, DocId, DocKind, Role, SlotState};
 
-use super::{Node, START, certificate, id, key, mesh};
+use super::{Net, Node, START, certificate, id, key, mesh};
 
 /// The hostile member.
 pub(crate) const EVIL: u8 = 9;
@@ -166,4 +166,27 @@ pub(crate) fn evidence_of(map: u64, at: u64, n: u8, state: SlotState) -> Vec<Op>
 /// An element of no list, for links that nobody accepts.
 pub(crate) fn nonsense() -> Op {
     Op { object: 1 << 40, key: Key::Element(7), ..Op::put("x", "1") }
+}
+
+/// Whatever two nodes that heard of a hostile author hold: once they meet they agree, fall silent, keep it over a restart, and accuse nobody
+/// else.
+pub(crate) fn agree(one: Node, other: Node) -> Net {
+    let mut net = Net::new([one, other]);
+    net.connect(1, 2);
+    net.run(20);
+    net.assert_agreed();
+    net.bytes = 0;
+    net.run(30);
+    assert!(net.bytes < 10 * 40, "{} bytes where only digests are left to say", net.bytes);
+    let before = net.digests();
+    for n in [1, 2] {
+        let found = net.node(n).view().findings.clone();
+        assert!(found.iter().all(|finding| finding.about == id(EVIL)), "{found:?}");
+        net.node(n).restart();
+        let found = net.node(n).view().findings.clone();
+        assert!(found.iter().all(|finding| finding.kind != FindingKind::Damaged), "{found:?}");
+    }
+    assert_eq!(net.digests(), before, "a restart changes nothing");
+    assert!(net.closed.is_empty(), "{:?}", net.closed);
+    net
 }
