@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use sedge_fleet::testing::Op;
 use sedge_statement::DocKind;
-use support::author::{Author, agree, artifact, artifacts, evidence, handover, listener, say};
+use support::author::{Author, agree, artifact, artifacts, evidence, handover, listener, number, say};
 
 /// One epoch of a `node` document, of which two histories are signed where `fork` says.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ struct Epoch {
     number: u32,
     complete_after: u64,
     fork: Option<usize>,
+    /// Which link says again what the epoch follows.
+    again: Option<usize>,
 }
 
 /// Which links of which history are said at once.
@@ -23,9 +25,10 @@ type Said = (Index, bool, Index, Index);
 const LINKS: usize = 4;
 
 fn epochs() -> impl Strategy<Value = Vec<Epoch>> {
-    let epoch = (0..6u32, 1..6u64, prop::option::weighted(0.4, 0..LINKS));
-    let epoch = epoch.prop_map(|(number, complete_after, fork)| Epoch { number, complete_after, fork });
-    prop::collection::vec(epoch, 1..5)
+    let place = || prop::option::weighted(0.3, 0..LINKS);
+    let epoch = (0..9u32, 1..6u64, place(), place());
+    let epoch = epoch.prop_map(|(number, complete_after, fork, again)| Epoch { number, complete_after, fork, again });
+    prop::collection::vec(epoch, 1..9)
 }
 
 fn said() -> impl Strategy<Value = Vec<Said>> {
@@ -39,6 +42,7 @@ fn history(epoch: &Epoch, other: bool) -> Author {
         let branch = if other && epoch.fork.is_some_and(|fork| at >= fork) { 50 } else { 0 };
         let ops: Vec<Op> = match at {
             0 => [handover(None, epoch.complete_after), artifacts(5, [n + branch])].concat(),
+            _ if epoch.again == Some(at) => vec![Op { replaces: vec![4], ..number("complete_after", 6) }],
             _ => vec![artifact(5, n + branch)],
         };
         author.link(&ops);
