@@ -89,11 +89,11 @@ impl Documents {
         self.forks.cut_of(doc).is_some()
     }
 
-    /// The epoch after every one that is held or known to be forked.
+    /// The epoch after every one that is held, on its way, or known to be forked.
     pub(crate) fn next_epoch(&self, author: NodeId, kind: DocKind) -> u32 {
         let held = self.last(author, kind).map(|(doc, _)| doc.epoch);
         let forked = self.forks.epochs(author, kind).next_back().map(|doc| doc.epoch);
-        held.max(forked).map_or(0, |last| last.saturating_add(1))
+        held.max(forked).max(self.staged.last_epoch(author, kind)).map_or(0, |last| last.saturating_add(1))
     }
 
     /// Documents with a proven fork, and where it begins.

@@ -3,10 +3,12 @@
 
 mod support;
 
-use sedge_fleet::Edit;
-use sedge_fleet::testing::Op;
+use sedge_fleet::testing::{self, Op};
+use sedge_fleet::{Edit, FindingKind};
 use sedge_statement::{DocKind, RolloutId, SlotState};
-use support::author::{Author, EVIL, agree, artifact, artifacts, evidence_of, links_of, listener, meet, number, say};
+use support::author::{
+    Author, EVIL, agree, artifact, artifacts, carry, evidence, evidence_of, links_of, listener, meet, number, say,
+};
 use support::{Net, Node, START, gate, id};
 
 /// An epoch that is complete with its first link, which says that a file is held.
@@ -106,6 +108,46 @@ fn forged_wave_evidence_a_witness_takes_no_failure_back_by_another_epoch() {
     meet(&mut node);
     let mut net = agree(node, other);
     assert!(failed(net.node(2)));
+}
+
+#[test]
+fn an_epoch_that_follows_another_end_is_not_taken_and_names_its_author_alone() {
+    let first = Author::full(DocKind::Gate);
+    let hash = first.end().map(|(_, hash)| hash);
+    for end in [None, hash.map(|hash| (255, hash)), Some((256, testing::hash(&first.links[0])))] {
+        let mut second = Author::new(DocKind::Gate, 1);
+        second.link(&support::author::handover(end, 1));
+        let mut node = listener(1);
+        say(&mut node, first.pages(256));
+        carry(&mut node, second.pages(1));
+        assert_eq!(links_of(&node), 256);
+        let found = node.view().findings.clone();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].kind, found[0].about), (FindingKind::BadChange, id(EVIL)));
+    }
+}
+
+#[test]
+fn equivocation_two_histories_each_with_epochs_of_its_own_end_where_they_part() {
+    let mut common = Author::new(DocKind::Gate, 0);
+    common.link(&[vec![Op::make("evidence", 0)], evidence_of(1, 2, 1, SlotState::Failed)].concat());
+    let sides = ["left", "right"].map(|text| {
+        let mut first = common.clone();
+        first.link(&[Op::put("side", text)]);
+        first.fill();
+        let second = Author::after(&first, 1);
+        [first.pages(50), second.pages(1)].concat()
+    });
+    let [mut one, mut other] = [1, 2].map(listener);
+    say(&mut one, sides[0].clone());
+    say(&mut other, sides[1].clone());
+    assert_eq!((links_of(&one), links_of(&other)), (257, 257));
+    let mut net = agree(one, other);
+    assert!(net.node(1).view().gates.contains_key(&RolloutId::from_bytes([1; 32])), "what stands before counts");
+    for n in [1, 2] {
+        assert_eq!(evidence(net.node(n)).len(), 1);
+        assert!(links_of(net.node(n)) <= 50, "the later epochs are gone");
+    }
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use sedge_fleet::testing::{Forge, Key, Op};
-use sedge_fleet::{Edit, FindingKind, WriteError, testing};
+use sedge_fleet::{Edit, Effect, Event, FindingKind, WriteError, testing};
 use sedge_statement::{DocKind, GateReport, RolloutId};
 use support::author::{Author, EVIL, agree, links_of, listener, say};
 use support::{Net, Node, START, gate, id};
@@ -127,6 +129,27 @@ fn an_edit_that_was_taken_is_kept_and_one_past_the_share_leaves_nothing_behind()
     assert_eq!(node.digest(START), before);
     node.write(DocKind::Node, START, &[support::artifact(1)]);
     assert_eq!(node.view().holders.len(), 1, "documents of other kinds have room");
+}
+
+#[test]
+fn endless_data_a_peer_that_asks_without_end_is_answered_up_to_its_share_of_a_second() {
+    let mut author = Author::new(DocKind::Node, 0);
+    for n in 0..3 {
+        author.link(&[Op::put(&format!("{n}"), &"x".repeat(60 << 10))]);
+    }
+    let mut node = listener(1);
+    say(&mut node, author.pages(3));
+    let mut ask = |now| {
+        let effects = (0..400).flat_map(|_| {
+            let frame = testing::want_frame(author.doc.clone(), 1);
+            node.handle(Event::Received { peer: id(8), frame }, now)
+        });
+        effects.map(|effect| if let Effect::Send { frame, .. } = effect { frame.len() } else { 0 }).sum::<usize>()
+    };
+    for seconds in 1..4 {
+        let answered = ask(START.plus(Duration::from_secs(seconds)));
+        assert!((30 << 20..33 << 20).contains(&answered), "{answered} of 70 MiB asked for");
+    }
 }
 
 #[test]

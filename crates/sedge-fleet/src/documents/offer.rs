@@ -142,7 +142,8 @@ impl Documents {
             writes.extend((chain.held() + 1..=held).map(|seq| removal(record::link_key(&doc, seq))));
         }
         let last = self.last_epoch(doc.author, doc.kind);
-        let over = self.epochs(doc.author, doc.kind).filter(|(id, chain)| id.epoch > last || !counts(chain));
+        let over =
+            self.epochs(doc.author, doc.kind).filter(|(id, chain)| id.epoch > last || (**id == doc && !counts(chain)));
         for id in over.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             writes.extend(self.remove(&id));
         }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sedge_statement::{DocId, NodeId};
+use sedge_statement::{DocId, DocKind, NodeId};
 
 use crate::chain::Chain;
 
@@ -33,6 +33,12 @@ impl Staged {
         if chains.len() > MAX_OF_PEER {
             chains.pop_front();
         }
+    }
+
+    /// The last epoch of which a half is here.
+    pub(super) fn last_epoch(&self, author: NodeId, kind: DocKind) -> Option<u32> {
+        let of_it = |doc: &DocId| (doc.author, doc.kind) == (author, kind);
+        self.of.values().flatten().map(Chain::id).filter(|doc| of_it(doc)).map(|doc| doc.epoch).max()
     }
 
     /// Forgets what a peer offered.
