@@ -115,7 +115,7 @@ pub struct Fleet {
     objects: Objects,
     documents: Documents,
     findings: Findings,
-    /// Damaged records, to be removed with the next event.
+    /// Records that are damaged or count for nothing any more, to be removed with the next event.
     debris: Vec<Write>,
     peers: BTreeMap<NodeId, Peer>,
     digest: Option<[u8; 32]>,
@@ -136,6 +136,7 @@ impl Fleet {
             Event::Connected { .. } => {}
             Event::Disconnected { peer } => {
                 self.peers.remove(&peer);
+                self.documents.forget_peer(&peer);
             }
             Event::Received { peer, frame } => self.receive(peer, &frame, now, &mut out),
             Event::Tick => self.tick(now, &mut out),
@@ -225,6 +226,12 @@ impl Fleet {
         view
     }
 
+    /// See [`crate::testing::set_share`].
+    #[cfg(feature = "testing")]
+    pub(crate) fn set_share(&mut self, share: usize) {
+        self.documents.set_share(share);
+    }
+
     /// Everything that the view at `now` depends on.
     pub(crate) fn fold_input(&self, now: Timestamp) -> FoldInput<'_> {
         let mut findings = self.findings.list();
@@ -243,7 +250,7 @@ impl Fleet {
         }
     }
 
-    /// Removes damaged records from the store, before anything is stored under the same keys.
+    /// Removes such records from the store, before anything is stored under the same keys.
     fn clear_debris(&mut self) -> Vec<Effect> {
         let debris = std::mem::take(&mut self.debris);
         if debris.is_empty() { Vec::new() } else { vec![Effect::Persist(debris)] }
@@ -268,7 +275,10 @@ impl Fleet {
                 self.on_links(peer, cause, head, first_seq, links, now, out);
             }
             Frame::Items { cause, items } => self.on_items(peer, cause, items, now, out),
-            Frame::Want { doc, from_seq } => self.on_want(peer, &doc, from_seq, now, out),
+            Frame::Want { doc, from_seq } => {
+                // What the peer's share does not allow, it asks for again.
+                let _ = self.send_pages(peer, &doc, from_seq, now, out);
+            }
             Frame::WantItems(ids) => self.on_want_items(peer, &ids, now, out),
         }
     }
@@ -392,6 +402,7 @@ impl Fleet {
 
     fn close(&mut self, peer: NodeId, reason: CloseReason, out: &mut Vec<Effect>) {
         self.peers.remove(&peer);
+        self.documents.forget_peer(&peer);
         out.push(Effect::Close { peer, reason });
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Peer {
     round: u64,
     faults: u32,
     window: (u64, usize),
-    /// The digests of both sides when sending was last cut short, so that a peer which takes nothing is not sent the same for ever.
+    /// This node's digest when sending was last cut short, so that a peer which takes nothing is not sent the same for ever.
     pub(crate) last_cut: Option<[u8; 32]>,
     /// How many links it said it has of documents of which this node had fewer, when it last said so. Its word only: for display.
     pub(crate) ahead: BTreeMap<DocId, u64>,

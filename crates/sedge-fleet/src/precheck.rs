@@ -41,6 +41,15 @@ pub const MAX_LINK_BYTES: usize = 64 << 10;
 pub const MAX_OPERATIONS: usize = 512;
 /// The longest message of a link, bytes.
 pub const MAX_MESSAGE: usize = 256;
+/// The longest key of a map, bytes: three times the schema's longest. A run writes a key once for any number of operations, each of which
+/// keeps a copy.
+pub(crate) const MAX_KEY: usize = 256;
+/// What a link is counted as besides its operations, bytes: its record, hash and head.
+const LINK_COST: usize = 512;
+/// What an operation is counted as besides its key and value, bytes: about what it takes in memory inside a map of several.
+const OPERATION_COST: usize = 128;
+/// The most that one link can be counted as: see [`Shape::cost`].
+pub(crate) const MAX_LINK_COST: usize = LINK_COST + MAX_OPERATIONS * (OPERATION_COST + MAX_KEY) + MAX_LINK_BYTES;
 
 pub(crate) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const CHANGE_CHUNK: u8 = 1;
@@ -130,6 +139,12 @@ pub enum Refusal {
     /// Does not replace exactly the value that is there.
     #[error("does not replace exactly the value that is there")]
     Predecessor,
+    /// A key longer than any of the schema's.
+    #[error("a key of more than {MAX_KEY} bytes")]
+    LongKey,
+    /// Says again what the epoch follows, which its first link alone may say.
+    #[error("says again what the epoch follows")]
+    Handover,
     /// Replaces or removes evidence, or is more of it than is ever read.
     #[error("replaces, removes or drowns evidence, which is only ever added to")]
     Evidence,
@@ -207,7 +222,7 @@ pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Re
     for row in rows::rows(&columns)? {
         shape.apply(&row)?;
     }
-    shape.made(time.unsigned_abs());
+    shape.end_link(time.unsigned_abs());
     Ok(())
 }
 

@@ -20,7 +20,8 @@
 //!
 //! Text is a string scalar, never an Automerge text object, which costs an operation for every character. An absent
 //! optional field is an absent key. Evidence is only ever added to, `n` from zero: the check before Automerge
-//! (`precheck/shape.rs`) refuses a change that replaces or removes anything below it, so that nobody takes back a failure. Root keys `previous` and `complete_after` belong to the chain of epochs; keys that are
+//! (`precheck/shape.rs`) refuses a change that replaces or removes anything below it, so that nobody takes back a failure. Root keys `previous` and `complete_after` belong to the chain of epochs,
+//! and only an epoch's first link may write them; keys that are
 //! not in this table are of a later version: left where they are and not read.
 
 mod content;
@@ -52,6 +53,11 @@ mod key {
 
 /// The place of evidence, in which nothing is ever replaced or removed.
 pub(crate) const EVIDENCE: &str = "evidence";
+
+/// What an epoch's first link says of the one before it.
+pub(crate) const PREVIOUS: &str = "previous";
+/// After how many links an epoch holds the whole state of the one before.
+pub(crate) const COMPLETE_AFTER: &str = "complete_after";
 
 /// One edit of one's own document.
 #[derive(Debug, Clone, PartialEq, Eq)]

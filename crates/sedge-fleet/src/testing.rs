@@ -9,6 +9,7 @@ use sedge_statement::{ChangeHash, DocId, MeshId, NodeId, Object, SecretKey, Sign
 use sha2::{Digest, Sha256};
 
 use crate::chain::Link;
+use crate::fork::{Evidence, Side};
 use crate::frame::{Cause, Frame, Hello, Item, PROTOCOL, Standing};
 use crate::precheck::{MAGIC, booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb, unsigned};
 use crate::record::{self, Key as Stored};
@@ -240,6 +241,20 @@ pub fn objects_frame(objects: &[Object]) -> Vec<u8> {
 /// A frame of fork evidence, as bytes.
 pub fn evidence_frame(evidence: Vec<u8>) -> Vec<u8> {
     Frame::Items { cause: Cause::New, items: vec![Item::Fork(evidence)] }.to_bytes()
+}
+
+/// Evidence that an author signed two histories from link `from` on, both sides given from there.
+pub fn evidence(key: &SecretKey, mesh: MeshId, doc: &DocId, from: u64, sides: [Vec<Vec<u8>>; 2]) -> Vec<u8> {
+    let [one, other] = sides.map(|links| {
+        let last = links.last().map(Vec::as_slice).unwrap_or_default();
+        Side { head: head(key, mesh, doc, from + links.len() as u64 - 1, last), links }
+    });
+    Evidence::new(from, one, other).to_bytes()
+}
+
+/// Lets an author's epochs that add up count for other than the usual many bytes, so that a test need not fill them.
+pub fn set_share(fleet: &mut Fleet, share: usize) {
+    fleet.set_share(share);
 }
 
 /// A request for links.

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use automerge::{Automerge, Change};
 use sedge_statement::ChangeHash;
 
-use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_LINKS};
-use crate::precheck::{self, Expected, Refusal, Shape};
-use crate::schema::{Content, Node};
+use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_CHAIN_COST, MAX_LINKS};
+use crate::precheck::{self, Expected, MAX_LINK_COST, Refusal, Shape};
+use crate::schema::{COMPLETE_AFTER, Content, Node, PREVIOUS};
 use crate::segment::Segment;
 
 /// Why links that the author signed are not adopted. The author's fault, and the sender's too, since no honest node holds them.
@@ -24,8 +24,11 @@ pub enum AdoptError {
         refusal: Refusal,
     },
     /// More than an epoch may hold.
-    #[error("more than {MAX_LINKS} links or {MAX_CHAIN_BYTES} bytes in one epoch")]
+    #[error("more than {MAX_LINKS} links, {MAX_CHAIN_BYTES} bytes or {MAX_CHAIN_COST} bytes of memory in one epoch")]
     TooLarge,
+    /// More than its author may have, all epochs together.
+    #[error("more than one author may have")]
+    NoRoom,
     /// Automerge refuses the links, or panics on them.
     #[error("does not apply")]
     DoesNotApply,
@@ -46,8 +49,9 @@ const RELOADED_AT: [u64; 3] = [16, 64, 256];
 const LOADED_FROM: usize = 3;
 
 impl Chain {
-    /// Adopts the links of `segment` from position `skip` on, which must extend what is held, or changes nothing.
-    pub(crate) fn adopt(&mut self, segment: Segment, skip: usize) -> Result<(), AdoptError> {
+    /// Adopts the links of `segment` from position `skip` on, which must extend what is held, or changes nothing. The document may come to
+    /// count for `room` bytes of its author's share.
+    pub(crate) fn adopt(&mut self, segment: Segment, skip: usize, room: usize) -> Result<(), AdoptError> {
         let Segment { head, links } = segment;
         let fresh: Vec<Link> = links
             .into_iter()
@@ -63,7 +67,7 @@ impl Chain {
         });
         // The last good state is in the links themselves. A copy of the document for every link would cost more than all checks together, so the
         // document itself is the scratch copy, and is made again from its links where the new ones fail. So is the shape.
-        if let Err(refusal) = self.advance(&fresh[..counting]) {
+        if let Err(refusal) = self.advance(&fresh[..counting], room) {
             self.rebuild()?;
             return Err(refusal);
         }
@@ -73,47 +77,81 @@ impl Chain {
     }
 
     /// Rebuilds a chain from links that this node adopted before. They are checked as if they came; only Automerge, which had them then, is left
-    /// out.
+    /// out; and links past the cut are not checked, as they were not when they came.
     pub(crate) fn restore(&mut self, links: Vec<Link>) -> Result<(), AdoptError> {
-        self.bytes = links.iter().map(|link| link.raw.len()).sum();
         self.links = links;
+        self.forget_past_cut();
         self.rebuild()
     }
 
-    /// Counts nothing from `from` on any more: a fork is proven there. Answers whether anything changed.
-    pub(crate) fn cut_before(&mut self, from: u64) -> Result<bool, AdoptError> {
+    /// Counts nothing from `from` on any more: a fork is proven there.
+    pub(crate) fn cut_before(&mut self, from: u64) -> Result<(), AdoptError> {
         let cut = from.saturating_sub(1);
         if self.cut.is_some_and(|known| known <= cut) {
-            return Ok(false);
+            return Ok(());
         }
         self.cut = Some(cut);
-        let keep = if cut == 0 { 0 } else { self.next_head(cut).unwrap_or(self.held()) };
-        self.links.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+        self.forget_past_cut();
+        self.rebuild()
+    }
+
+    /// Keeps of the links past the cut only those up to the head that proves the links before it.
+    fn forget_past_cut(&mut self) {
+        if let Some(cut) = self.cut {
+            let keep = if cut == 0 { 0 } else { self.next_head(cut).unwrap_or(self.held()) };
+            self.links.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+        }
         self.bytes = self.links.iter().map(|link| link.raw.len()).sum();
-        self.rebuild()?;
-        Ok(true)
     }
 
     /// Counts no more links than `limit`, or as many as there are again. Those past it stay, in case what revoked their author is itself
-    /// taken back. Answers whether anything changed.
-    pub(crate) fn limit(&mut self, limit: Option<u64>) -> Result<bool, AdoptError> {
-        let before = self.len();
+    /// taken back; where they then prove to be none that can be taken, they go.
+    pub(crate) fn limit(&mut self, limit: Option<u64>) {
+        let (narrower, before) = (self.limit, self.len());
         self.limit = limit;
-        let changed = self.len() != before;
-        if changed {
-            self.rebuild()?;
+        if self.len() == before || self.rebuild().is_ok() {
+            return;
         }
-        Ok(changed)
+        // They came past a limit, and so were not checked when they came.
+        self.limit = narrower;
+        let keep = if before == 0 { 0 } else { self.next_head(before).unwrap_or(before) };
+        self.links.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+        self.bytes = self.links.iter().map(|link| link.raw.len()).sum();
+        let _ = self.rebuild();
     }
 
     /// Moves document, shape and handover past the links; after an error they are unusable.
-    fn advance(&mut self, links: &[Link]) -> Result<(), AdoptError> {
+    fn advance(&mut self, links: &[Link], room: usize) -> Result<(), AdoptError> {
         let held = self.held();
-        check_links(links, held, self.hash_at(held), &self.actor, &mut self.shape).map_err(refused)?;
+        let (mut previous, mut bytes) = (self.hash_at(held), self.bytes);
+        for (seq, link) in (held + 1..).zip(links) {
+            // Asked of each link, so that what is taken does not hang on how many came at once.
+            if self.is_full_with(seq - 1, bytes) {
+                return Err(AdoptError::TooLarge);
+            }
+            if self.shape.cost() + MAX_LINK_COST > room {
+                return Err(AdoptError::NoRoom);
+            }
+            self.check(seq, previous, link)?;
+            previous = Some(link.hash);
+            bytes += link.raw.len();
+        }
         self.doc = OnceLock::from(self.try_links(links)?);
         self.reading.take();
-        if self.handover.is_none() {
-            self.read_handover(held + links.len() as u64)?;
+        Ok(())
+    }
+
+    /// Checks a link that follows those before it, and moves shape and handover past it.
+    ///
+    /// What the epoch follows is read right behind its first link: later ones may come with it or not, and must not tell otherwise.
+    fn check(&mut self, seq: u64, previous: Option<ChangeHash>, link: &Link) -> Result<(), AdoptError> {
+        let expected = Expected { actor: &self.actor, seq, previous };
+        precheck::check(&link.raw, expected, &mut self.shape).map_err(|refusal| AdoptError::Link { seq, refusal })?;
+        if self.shape.cost() > MAX_CHAIN_COST {
+            return Err(AdoptError::TooLarge);
+        }
+        if seq == 1 && self.id.epoch > 0 {
+            self.handover = Some(read_handover(&self.shape).ok_or(AdoptError::NoHandover)?);
         }
         Ok(())
     }
@@ -149,41 +187,19 @@ impl Chain {
     }
 
     fn rebuild(&mut self) -> Result<(), AdoptError> {
-        let mut shape = Shape::default();
-        self.handover = None;
+        (self.shape, self.handover) = (Shape::default(), None);
         self.doc.take();
         self.reading.take();
-        check_links(self.counting(), 0, None, &self.actor, &mut shape).map_err(refused)?;
-        self.shape = shape;
-        self.read_handover(self.len())
+        let counting = usize::try_from(self.len()).unwrap_or(usize::MAX);
+        let links = std::mem::take(&mut self.links);
+        let mut previous = None;
+        let checked = (1..).zip(&links[..counting]).try_for_each(|(seq, link)| {
+            let before = previous.replace(link.hash);
+            self.check(seq, before, link)
+        });
+        self.links = links;
+        checked
     }
-
-    /// Reads what the first link of a later epoch says of the one before.
-    fn read_handover(&mut self, links: u64) -> Result<(), AdoptError> {
-        if self.id.epoch > 0 && links > 0 {
-            self.handover = Some(read_handover(&self.shape).ok_or(AdoptError::NoHandover)?);
-        }
-        Ok(())
-    }
-}
-
-fn refused((seq, refusal): (u64, Refusal)) -> AdoptError {
-    AdoptError::Link { seq, refusal }
-}
-
-/// Checks links that follow `held` ones; answers which is refused, and why.
-fn check_links(
-    links: &[Link],
-    held: u64,
-    mut previous: Option<ChangeHash>,
-    actor: &[u8],
-    shape: &mut Shape,
-) -> Result<(), (u64, Refusal)> {
-    for (seq, link) in (held + 1..).zip(links) {
-        precheck::check(&link.raw, Expected { actor, seq, previous }, shape).map_err(|refusal| (seq, refusal))?;
-        previous = Some(link.hash);
-    }
-    Ok(())
 }
 
 /// Loads the whole document as Automerge would have saved it; none where it does not come out with the head of the last link, which
@@ -235,13 +251,13 @@ fn heads_are(doc: &Automerge, hash: ChangeHash) -> bool {
 }
 
 fn read_handover(doc: &impl Content) -> Option<Handover> {
-    let Ok(Some(Node::Map(previous))) = doc.get(&doc.root(), "previous") else { return None };
+    let Ok(Some(Node::Map(previous))) = doc.get(&doc.root(), PREVIOUS) else { return None };
     let Ok(Some(Node::Unsigned(seq))) = doc.get(&previous, "seq") else { return None };
     let head = match doc.get(&previous, "head") {
         Ok(Some(Node::Bytes(bytes))) if seq > 0 => Some(ChangeHash::from_bytes(bytes.as_ref().try_into().ok()?)),
         Ok(Some(Node::Null)) if seq == 0 => None,
         _ => return None,
     };
-    let Ok(Some(Node::Unsigned(complete_after))) = doc.get(&doc.root(), "complete_after") else { return None };
+    let Ok(Some(Node::Unsigned(complete_after))) = doc.get(&doc.root(), COMPLETE_AFTER) else { return None };
     (1..=MAX_LINKS).contains(&complete_after).then_some(Handover { head, seq, complete_after })
 }

@@ -60,7 +60,7 @@ fn a_document_is_the_same_however_many_links_come_at_once() {
     let saved = |at_once: usize| {
         let mut chain = Chain::new(id(), None);
         for (first, links) in (1u64..).step_by(at_once).zip(links.chunks(at_once)) {
-            chain.adopt(segment(first, links), 0).unwrap();
+            chain.adopt(segment(first, links), 0, usize::MAX).unwrap();
         }
         assert_eq!(chain.head(), links.last().map(|link| link.hash));
         chain.automerge().unwrap().save_nocompress()

@@ -115,9 +115,7 @@ impl Fleet {
 
     fn item(&self, id: &ObjectId) -> Option<Item> {
         let object = self.objects.get(id).map(|object| Item::Object(object.to_bytes()));
-        object.or_else(|| {
-            self.documents.forks().find(|(known, _)| known == id).map(|(_, bytes)| Item::Fork(bytes.to_vec()))
-        })
+        object.or_else(|| self.documents.evidence(id).map(|bytes| Item::Fork(bytes.to_vec())))
     }
 
     pub(super) fn on_items(

@@ -6,7 +6,7 @@
 //! - of an object, that its bytes give the digest that is its name: no signature is verified again, since the digest covers it;
 //! - of a document, each record's own checksum, the links' hashes up to the last signed head, that head's signature, and the whole check of
 //!   every link, which also gives what the document says. One signature covers all before it;
-//! - of evidence, all of it: it is rare.
+//! - of evidence, all of it, and before any document: what a fork cut off was not checked when it came, and is not now.
 //!
 //! Automerge is given this node's own documents, to write on; others' when their next link comes. It had every link before the link was stored.
 //!
@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use sedge_statement::{
-    DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId, ObjectKind,
+    DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId, ObjectKind, Scope,
 };
 
 use super::Fleet;
@@ -103,6 +103,8 @@ struct Sorted {
     objects: BTreeMap<ObjectId, (Object, usize)>,
     forks: Vec<(ObjectId, Vec<u8>)>,
     damage: Vec<Damage>,
+    /// The keys of records that are whole and count for nothing any more.
+    needless: Vec<Vec<u8>>,
 }
 
 /// Records that are left out.
@@ -145,6 +147,7 @@ impl Fleet {
             fold: Fold::default(),
             unfolded: true,
         };
+        fleet.debris.extend(sorted.needless.into_iter().map(|key| Write { key, value: None }));
         for Damage { keys, doc, what } in sorted.damage {
             fleet.findings.note(Finding::new(FindingKind::Damaged, me, doc, what));
             fleet.debris.extend(keys.into_iter().map(|key| Write { key, value: None }));
@@ -178,7 +181,14 @@ impl Fleet {
 
 impl Sorted {
     fn new(mesh: MeshId) -> Self {
-        Self { mesh, documents: BTreeMap::new(), objects: BTreeMap::new(), forks: Vec::new(), damage: Vec::new() }
+        Self {
+            mesh,
+            documents: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            forks: Vec::new(),
+            damage: Vec::new(),
+            needless: Vec::new(),
+        }
     }
 
     fn add(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), OpenError> {
@@ -205,22 +215,22 @@ impl Sorted {
         self.damage.push(Damage { keys: vec![key], doc: None, what });
     }
 
-    /// Rebuilds every chain, and cuts those that forked.
+    /// Takes in the evidence, then rebuilds every chain as far as that lets it count.
     fn restore_documents(&mut self, me: NodeId) -> Result<Documents, OpenError> {
-        let mut documents = Documents::default();
-        for (doc, mut links) in std::mem::take(&mut self.documents) {
+        let mut documents = self.restore_evidence();
+        // The later epochs first: one that counts replaces those before it.
+        for (doc, mut links) in std::mem::take(&mut self.documents).into_iter().rev() {
             links.sort_by_key(|(seq, _)| *seq);
             let keys: Vec<u64> = links.iter().map(|(seq, _)| *seq).collect();
-            let (chain, damage) = restore(&doc, links, self.mesh);
-            if let Some((seq, source)) = damage {
-                if doc.author == me {
-                    return Err(OpenError::Record { key: record::link_key(&doc, seq), source });
-                }
-                let kept = chain.as_ref().map_or(0, |chain| chain.links_from(1).count() as u64);
-                let lost = keys.into_iter().filter(|seq| *seq > kept).map(|seq| record::link_key(&doc, seq));
-                let what = format_args!("link {seq} in the store: {source}").to_string();
-                self.damage.push(Damage { keys: lost.collect(), doc: Some(doc.clone()), what });
+            let over = doc.scope != Scope::Mesh || documents.is_over(&doc);
+            let (chain, damage) =
+                if over { (None, None) } else { restore(&doc, links, self.mesh, documents.cut_of(&doc)) };
+            if let Some((seq, source)) = &damage
+                && doc.author == me
+            {
+                return Err(OpenError::Record { key: record::link_key(&doc, *seq), source: *source });
             }
+            let mut kept = 0;
             if let Some(chain) = chain {
                 // It is what the next link is written with.
                 if doc.author == me
@@ -228,16 +238,34 @@ impl Sorted {
                 {
                     return Err(OpenError::Record { key: record::link_key(&doc, chain.len()), source: error.into() });
                 }
-                documents.restore(doc, chain);
+                let held = chain.held();
+                kept = if documents.restore(chain, doc.author == me) { held } else { 0 };
             }
-        }
-        for (id, bytes) in std::mem::take(&mut self.forks) {
-            let opened = Documents::open_evidence(&bytes, self.mesh).map_err(RecordError::from);
-            if let Err(error) = opened.and_then(|evidence| Ok(documents.accept(evidence)?)) {
-                self.leave_out(record::fork_key(&id), error);
+            let gone = keys.into_iter().filter(|seq| *seq > kept).map(|seq| record::link_key(&doc, seq)).collect();
+            match damage {
+                Some((seq, source)) => {
+                    let what = format_args!("link {seq} in the store: {source}").to_string();
+                    self.damage.push(Damage { keys: gone, doc: Some(doc), what });
+                }
+                None => self.needless.extend(gone),
             }
         }
         Ok(documents)
+    }
+
+    /// Takes in the evidence that counts; the rest of it was stored by an earlier version.
+    fn restore_evidence(&mut self) -> Documents {
+        let mut documents = Documents::default();
+        let forks = std::mem::take(&mut self.forks);
+        for (id, bytes) in &forks {
+            let opened = Documents::open_evidence(bytes, self.mesh).map_err(RecordError::from);
+            if let Err(error) = opened.and_then(|evidence| Ok(documents.accept(evidence)?)) {
+                self.leave_out(record::fork_key(id), error);
+            }
+        }
+        let needless = forks.iter().filter(|(id, _)| documents.evidence(id).is_none());
+        self.needless.extend(needless.map(|(id, _)| record::fork_key(id)));
+        documents
     }
 }
 
@@ -246,6 +274,7 @@ fn restore(
     doc: &DocId,
     links: Vec<(u64, Result<Link, RecordError>)>,
     mesh: MeshId,
+    cut: Option<u64>,
 ) -> (Option<Chain>, Option<(u64, RecordError)>) {
     let mut list: Vec<Link> = Vec::with_capacity(links.len());
     let mut damage = None;
@@ -268,7 +297,7 @@ fn restore(
             None => RecordError::NoHead,
             Some(Err(error)) => error.into(),
             Some(Ok(())) => {
-                let mut chain = Chain::new(doc.clone(), None);
+                let mut chain = Chain::new(doc.clone(), cut);
                 return match chain.restore(list) {
                     Ok(()) => (Some(chain), damage),
                     Err(error) => (None, damage.or(Some((seq, error.into())))),

@@ -1,7 +1,7 @@
 //! From columns to values, with every run counted before it is made.
 
-use super::Refusal;
 use super::reader::Reader;
+use super::{MAX_KEY, Refusal};
 
 /// What stood before in a column: it says which run an honest writer's encoder could have begun next.
 #[derive(Clone, Copy, PartialEq)]
@@ -73,10 +73,11 @@ pub(super) fn unsigned(bytes: &[u8], max: usize, what: &'static str) -> Result<V
     runs(bytes, max, what, Reader::unsigned)
 }
 
-pub(super) fn strings<'a>(bytes: &'a [u8], max: usize, what: &'static str) -> Result<Vec<Option<&'a str>>, Refusal> {
-    runs(bytes, max, what, |from| {
-        let len = from.length()?;
-        std::str::from_utf8(from.take(len)?).map_err(|_| Refusal::Invalid("text"))
+/// Decodes the keys of maps, none longer than [`MAX_KEY`].
+pub(super) fn keys(bytes: &[u8], max: usize) -> Result<Vec<Option<&str>>, Refusal> {
+    runs(bytes, max, "keys", |from| match from.length()? {
+        len if len > MAX_KEY => Err(Refusal::LongKey),
+        len => std::str::from_utf8(from.take(len)?).map_err(|_| Refusal::Invalid("text")),
     })
 }
 

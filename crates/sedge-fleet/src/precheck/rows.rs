@@ -1,7 +1,7 @@
 //! From columns to operations.
 
 use super::columns::Columns;
-use super::decode::{booleans, deltas, strings, unsigned};
+use super::decode::{booleans, deltas, keys, unsigned};
 use super::reader::Reader;
 use super::{MAX_OPERATIONS, Refusal};
 
@@ -68,6 +68,22 @@ impl Action<'_> {
     }
 }
 
+impl Row<'_> {
+    /// The bytes of its key and value, which it keeps copies of.
+    pub(super) fn bytes(&self) -> usize {
+        let key = match self.key {
+            Key::Name(name) => name.len(),
+            Key::Head | Key::Element(_) => 0,
+        };
+        let value = match self.action {
+            Action::Set(Value::Text(text)) => text.len(),
+            Action::Set(Value::Bytes(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        key + value
+    }
+}
+
 /// Decodes the columns into operations.
 pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
     let actions = required(unsigned(columns.action, MAX_OPERATIONS, "actions")?, "actions")?;
@@ -79,7 +95,7 @@ pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
     let object_counter = optional(unsigned(columns.object_counter, n, "objects")?, n, "objects")?;
     let key_actor = optional(unsigned(columns.key_actor, n, "keys")?, n, "keys")?;
     let key_counter = optional(deltas(columns.key_counter, n, "keys")?, n, "keys")?;
-    let key_string = optional(strings(columns.key_string, n, "keys")?, n, "keys")?;
+    let key_string = optional(keys(columns.key_string, n)?, n, "keys")?;
     let insert = booleans(columns.insert, n, "insertions")?;
     let metas = required(unsigned(columns.value_meta, n, "values")?, "values")?;
     let values = values(&metas, columns.value)?;

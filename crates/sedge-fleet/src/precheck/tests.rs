@@ -270,7 +270,7 @@ proptest! {
         let read = super::decode::deltas(&numbers, 64, "numbers");
         prop_assert_eq!(read.is_ok(), numbers == deltas(sums.clone()), "{:?}", numbers);
         prop_assert!(read.is_err() || read == Ok(sums));
-        let read = super::decode::strings(&texts, 64, "texts");
+        let read = super::decode::keys(&texts, 64);
         let said: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
         prop_assert_eq!(read.is_ok(), texts == nullable_strings(said.clone()), "{:?}", texts);
         prop_assert!(read.is_err() || read == Ok(said));
