@@ -1,5 +1,6 @@
 //! Asks an agent over its control socket.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -33,15 +34,15 @@ impl Client {
     /// Asks, and reads the answer as the `T` that [`Request`] names.
     ///
     /// # Errors
-    /// What the agent answered, or [`ErrorKind::Failed`] where it went away.
+    /// What the agent answered, or [`ErrorKind::Failed`] where it went away or answered what is not understood.
     pub async fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ApiError> {
         self.say(request).await?;
         let value = match self.hear().await? {
             Reply::Ok(value) => value,
             Reply::Error(error) => return Err(error),
-            Reply::Part(_) => return Err(gone("it answered in parts what is answered at once")),
+            Reply::Part(_) => return Err(foreign(&"it comes in parts")),
         };
-        serde_json::from_value::<T>(value).map_err(|e| gone(&e.to_string()))
+        serde_json::from_value::<T>(value).map_err(|e| foreign(&e))
     }
 
     /// Asks for text, which is then heard piece by piece. Dropping what is returned ends it.
@@ -67,7 +68,7 @@ impl Client {
         if answer.last() != Some(&b'\n') {
             return Err(gone("it closed the connection"));
         }
-        serde_json::from_slice(&answer).map_err(|e| gone(&e.to_string()))
+        serde_json::from_slice(&answer).map_err(|e| foreign(&e))
     }
 }
 
@@ -92,7 +93,7 @@ impl ChatClient {
     pub async fn next(&mut self) -> Result<Heard, ApiError> {
         match self.0.hear().await? {
             Reply::Part(part) => Ok(Heard::Text(part.text)),
-            Reply::Ok(end) => serde_json::from_value(end).map(Heard::End).map_err(|e| gone(&e.to_string())),
+            Reply::Ok(end) => serde_json::from_value(end).map(Heard::End).map_err(|e| foreign(&e)),
             Reply::Error(error) => Err(error),
         }
     }
@@ -102,6 +103,51 @@ fn gone(why: &str) -> ApiError {
     ApiError {
         kind: ErrorKind::Failed,
         message: format!("the agent did not answer: {why}"),
-        remedy: "Look at the agent's log; if it was stopped or is of another version, start it again.".to_owned(),
+        remedy: "Look at the agent's log; if it was stopped, start it again.".to_owned(),
+    }
+}
+
+/// It did answer, in words that this program does not know.
+fn foreign(why: &dyn fmt::Display) -> ApiError {
+    ApiError {
+        kind: ErrorKind::Failed,
+        message: format!("the agent's answer is not understood: {why}"),
+        remedy: "Agent and program may be of different versions: start the agent again with this program.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::api::Node;
+
+    /// What a program is told whose agent says `answer` to everything, and then goes away.
+    async fn told(answer: &'static [u8]) -> ApiError {
+        let home = TempDir::new().unwrap();
+        let listener = UnixListener::bind(socket_path(home.path())).unwrap();
+        let agent = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            BufReader::new(&mut stream).read_until(b'\n', &mut Vec::new()).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        };
+        let asked = async {
+            let mut client = Client::connect(home.path()).await.unwrap();
+            client.ask::<Vec<Node>>(&Request::NodeList).await.unwrap_err()
+        };
+        tokio::join!(agent, asked).1
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_decode_is_told_from_an_agent_that_does_not_answer() {
+        for foreign in [&b"{\"ok\":[{\"id\":7}]}\n"[..], b"{\"yes\":[]}\n", b"{\"part\":{\"text\":\"\"}}\n"] {
+            let error = told(foreign).await;
+            assert!(error.message.starts_with("the agent's answer is not understood: "), "{error}");
+        }
+        for cut in [&b""[..], b"{\"ok\":"] {
+            assert_eq!(told(cut).await.message, "the agent did not answer: it closed the connection");
+        }
     }
 }
