@@ -172,7 +172,7 @@ pub(crate) fn show_age(then: Timestamp, now: Timestamp) -> String {
 /// This moment, by this machine's clock.
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    Timestamp::from_millis(0).plus(since)
 }
 
 #[cfg(test)]

@@ -6,6 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Whole milliseconds, as JSON and documents carry a length of time; the most there are for a longer one.
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// An instant: milliseconds since the Unix epoch, UTC, from 1970 to the end of the year 9999.
 ///
 /// Statements carry it; pure crates take it as `now`. It orders nothing across authors: clocks differ. RFC 3339, and so
@@ -35,7 +40,7 @@ impl Timestamp {
     /// This instant moved forward by `by`, to [`Timestamp::LAST`] at most.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self::from_millis(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+        Self::from_millis(self.0.saturating_add(millis(by)))
     }
 
     /// How long after `earlier` this is; zero where it is not.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sedge_agent::api::{InferParameters, Inference, Request};
+use sedge_agent::api::{InferParameters, Inference, Request, TEXT_DATATYPE};
 use sedge_statement::Tensor;
 use serde_json::{Value, json};
 
@@ -13,9 +13,6 @@ use crate::paint::{Paint, Tone};
 use crate::screen::Screen;
 use crate::tensors::{is_text, read_inputs, read_text};
 
-/// The Open Inference Protocol's word for text.
-const BYTES: &str = "BYTES";
-
 /// How many elements of an output a person is shown; `--json` has them all.
 const SHOWN: usize = 16;
 
@@ -24,7 +21,9 @@ pub(crate) async fn run(home: &Path, args: InferArgs, screen: &Screen) -> Result
     let mut inputs = Vec::new();
     for path in &args.input {
         if is_text(path) {
-            inputs.push(json!({"name": "text_input", "shape": [1], "datatype": BYTES, "data": [read_text(path)?]}));
+            inputs.push(
+                json!({"name": "text_input", "shape": [1], "datatype": TEXT_DATATYPE, "data": [read_text(path)?]}),
+            );
         } else {
             inputs.extend(read_inputs(path, args.input_name.as_deref())?.iter().map(Tensor::to_json));
         }
@@ -47,7 +46,7 @@ fn text(inference: &Inference, paint: Paint, screen: &Screen) -> String {
 fn output_text(output: &Value, paint: Paint, screen: &Screen) -> String {
     let text = |key: &str| output.get(key).and_then(Value::as_str).unwrap_or("?");
     let data = output.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if let (BYTES, [Value::String(continuation)]) = (text("datatype"), data) {
+    if let (TEXT_DATATYPE, [Value::String(continuation)]) = (text("datatype"), data) {
         return screen.words(continuation).into_owned();
     }
     let shown: Vec<String> = data.iter().take(SHOWN).map(ToString::to_string).collect();

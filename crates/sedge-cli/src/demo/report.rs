@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use sedge_statement::millis;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
@@ -141,8 +142,4 @@ impl<'a> Report<'a> {
             let _ = self.screen.line(text);
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
