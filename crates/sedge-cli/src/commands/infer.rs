@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::grammar::InferArgs;
 use crate::paint::{Paint, Tone};
 use crate::screen::Screen;
+use crate::tame;
 use crate::tensors::{is_text, read_inputs, read_text};
 
 /// How many elements of an output a person is shown; `--json` has them all.
@@ -33,7 +34,7 @@ pub(crate) async fn run(home: &Path, args: InferArgs, screen: &Screen) -> Result
     }
     let parameters = InferParameters { max_tokens: args.max_tokens };
     let inference: Inference = ask(home, &Request::Infer { slot: args.slot, inputs, parameters }).await?;
-    screen.show(&inference, |inference, paint| text(inference, paint, screen))
+    screen.show_as_it_is(&inference, |inference, paint| text(inference, paint, screen))
 }
 
 fn text(inference: &Inference, paint: Paint, screen: &Screen) -> String {
@@ -52,8 +53,9 @@ fn output_text(output: &Value, paint: Paint, screen: &Screen) -> String {
     let shown: Vec<String> = data.iter().take(SHOWN).map(ToString::to_string).collect();
     let more = if data.len() > SHOWN { format!(" … {} more", data.len() - SHOWN) } else { String::new() };
     let shape = output.get("shape").map(ToString::to_string).unwrap_or_default();
-    let name = paint.tone(Tone::Strong, &screen.words(text("name")));
-    format!("{name}  {} {shape}  {}{more}", text("datatype"), shown.join(" "))
+    let name = paint.tone(Tone::Strong, &tame::line(text("name")));
+    let told = format!("{} {shape}  {}{more}", text("datatype"), shown.join(" "));
+    format!("{name}  {}", tame::line(&told))
 }
 
 #[cfg(test)]
