@@ -227,7 +227,7 @@ impl BlobStore {
             Err(ProveError::Gone(_)) => {}
             end => return end,
         }
-        let _turn = self.inner.turn(file.blake3).await;
+        let _turn = self.inner.turns.next(file.blake3).await;
         if !self.inner.index().holds(file) {
             return Err(ProveError::NotHeld(file.name.clone()));
         }
@@ -247,7 +247,7 @@ impl BlobStore {
     /// See [`DiscardError`].
     pub async fn discard(&self, file: &ModelFile) -> Result<(), DiscardError> {
         self.inner.end_fetches(file.blake3);
-        let _turn = self.inner.turn(file.blake3).await;
+        let _turn = self.inner.turns.next(file.blake3).await;
         self.inner.forget(file).await?;
         self.inner.drop_blob(file.blake3).await
     }
@@ -258,7 +258,7 @@ impl BlobStore {
     /// See [`DiscardError`].
     pub async fn remove(&self, file: &ModelFile) -> Result<(), DiscardError> {
         self.inner.end_fetches(file.blake3);
-        let _turn = self.inner.turn(file.blake3).await;
+        let _turn = self.inner.turns.next(file.blake3).await;
         self.inner.reject(file).await
     }
 }
