@@ -22,23 +22,22 @@ use tokio::time::timeout;
 /// Tells this program, run again, to be a relay, and where.
 const BE_A_RELAY: &str = "SEDGE_TEST_RELAY";
 const RELAY: &str = "10.78.0.1:3340";
+/// What the relay says once it listens.
+const READY: &str = "relay ready";
 
-/// The test's name, as other tests have theirs from their function.
-const NAME: &str = "two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay";
-
-/// A program of its own instead of a harness's test, because it also is the relay that it starts on another host.
-#[tokio::main]
-async fn main() -> Result<()> {
-    if let Some(at) = std::env::var_os(BE_A_RELAY) {
-        return be_a_relay(at.to_str().context("an address")?.parse()?).await;
-    }
-    let mut filters = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).peekable();
-    if filters.peek().is_some() && !filters.any(|filter| NAME.contains(&filter)) {
-        return Ok(());
-    }
-    two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay().await
+/// Not a test but the relay: a program that this one is run again as, on another host.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the relay that the test itself starts"]
+async fn the_relay() -> Result<()> {
+    let at: SocketAddr = std::env::var(BE_A_RELAY).context("only the test starts it")?.parse()?;
+    let mut config = ServerConfig::default();
+    config.relay = Some(RelayConfig::new(at));
+    let _server = Server::spawn(config).await?;
+    println!("{READY}");
+    std::future::pending().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
 async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay() -> Result<()> {
     let Some(mut networks) = Networks::new()? else { return Ok(()) };
     let (left, right) = (networks.switch("left")?, networks.switch("right")?);
@@ -102,12 +101,12 @@ async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_
 async fn relay_in(host: &str) -> Result<Child> {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", host]).arg(std::env::current_exe()?);
-    command.env(BE_A_RELAY, RELAY);
+    command.args(["the_relay", "--exact", "--ignored", "--nocapture"]).env(BE_A_RELAY, RELAY);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
     let ready = async {
         while let Some(line) = lines.next_line().await? {
-            if line.contains("relay ready") {
+            if line.contains(READY) {
                 return Ok(());
             }
         }
@@ -115,12 +114,4 @@ async fn relay_in(host: &str) -> Result<Child> {
     };
     timeout(DEADLINE, ready).await.context("the relay does not begin")??;
     Ok(child)
-}
-
-async fn be_a_relay(at: SocketAddr) -> Result<()> {
-    let mut config = ServerConfig::default();
-    config.relay = Some(RelayConfig::new(at));
-    let _server = Server::spawn(config).await?;
-    println!("relay ready");
-    std::future::pending().await
 }

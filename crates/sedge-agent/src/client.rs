@@ -1,6 +1,7 @@
 //! Asks an agent over its control socket.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -21,14 +22,12 @@ impl Client {
     /// Connects to the agent that runs on `home`.
     ///
     /// # Errors
-    /// [`ErrorKind::NoAgent`] where none does.
+    /// [`ErrorKind::NoAgent`] where none does; another where one may run and cannot be reached.
     pub async fn connect(home: &Path) -> Result<Self, ApiError> {
-        let stream = UnixStream::connect(socket_path(home)).await.map_err(|_| ApiError {
-            kind: ErrorKind::NoAgent,
-            message: format!("no agent runs on {}", home.display()),
-            remedy: "Start one with `sedge agent run`, or name its home with --home.".to_owned(),
-        })?;
-        Ok(Self { stream: BufReader::new(stream) })
+        match UnixStream::connect(socket_path(home)).await {
+            Ok(stream) => Ok(Self { stream: BufReader::new(stream) }),
+            Err(error) => Err(unreachable(home, &error)),
+        }
     }
 
     /// Asks, and reads the answer as the `T` that [`Request`] names.
@@ -99,6 +98,26 @@ impl ChatClient {
     }
 }
 
+/// Only a socket that is missing, or that nobody listens to, says that no agent runs.
+fn unreachable(home: &Path, error: &io::Error) -> ApiError {
+    let home = home.display();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ApiError {
+            kind: ErrorKind::NoAgent,
+            message: format!("no agent runs on {home}"),
+            remedy: "Start one with `sedge agent run`, or name its home with --home.".to_owned(),
+        },
+        io::ErrorKind::PermissionDenied => ApiError::refused(
+            format!("this user may not speak to the agent of {home}"),
+            "Run this as the agent's user, as with `sudo -u sedge`, or name a home of yours with --home.",
+        ),
+        _ => ApiError::failed(
+            format!("the agent of {home} cannot be reached: {error}"),
+            "Check the home's path and file system, and the limits of this user.",
+        ),
+    }
+}
+
 fn gone(why: &str) -> ApiError {
     ApiError {
         kind: ErrorKind::Failed,
@@ -138,6 +157,22 @@ mod tests {
             client.ask::<Vec<Node>>(&Request::NodeList).await.unwrap_err()
         };
         tokio::join!(agent, asked).1
+    }
+
+    #[tokio::test]
+    async fn only_a_home_that_nobody_listens_on_has_no_agent() {
+        let home = TempDir::new().unwrap();
+        let reached = async || Client::connect(home.path()).await.map(drop).map_err(|error| error.kind);
+        assert_eq!(reached().await, Err(ErrorKind::NoAgent));
+        drop(UnixListener::bind(socket_path(home.path())).unwrap());
+        assert_eq!(reached().await, Err(ErrorKind::NoAgent), "what a killed agent leaves");
+        std::fs::remove_file(socket_path(home.path())).unwrap();
+        std::fs::write(home.path().join("file"), "").unwrap();
+        let inside_a_file = Client::connect(&home.path().join("file")).await.unwrap_err();
+        assert_eq!(inside_a_file.kind, ErrorKind::Failed, "{inside_a_file}");
+        let denied = unreachable(home.path(), &io::ErrorKind::PermissionDenied.into());
+        assert_eq!(denied.kind, ErrorKind::Refused);
+        assert!(denied.remedy.contains("as the agent's user"), "{}", denied.remedy);
     }
 
     #[tokio::test]
