@@ -190,11 +190,7 @@ async fn a_pause_holds(five: &Five) -> Result<()> {
     // Every node has since heard of something newer than the evidence, and nothing has moved.
     five.publish("4.1.0", None).await?;
     for node in &five.nodes {
-        until(&format!("{} hearing of a later release", node.name), async || {
-            let models = node.ask(&["model", "list"]).await?;
-            Ok(so_or(list(&models, "")?.iter().any(|model| model["version"] == "4.1.0"), || models.to_string()))
-        })
-        .await?;
+        node.knows_model("digits", "4.1.0").await?;
     }
     holds_still(five, &five.show(&rollout).await?).await?;
     let why = five.root().ask(&["rollout", "explain", &rollout, "beta"]).await?;
