@@ -12,7 +12,7 @@ use sedge_mesh::{Mesh, MeshConfig, PeerAddr, Protocols, StartError};
 use sedge_runtime::{Backends, ModelHost};
 use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, RelayAddress, SlotName, Tensor, TextRequest};
 use tokio::sync::{Mutex, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Status};
@@ -26,6 +26,7 @@ use crate::peers;
 use crate::planning::plan_of;
 use crate::reconcile::{Outlets, Reconciler};
 use crate::slot_watch::SlotWatch;
+use crate::supervise::supervise;
 use crate::tickets::MAX_RELAYS;
 use crate::trust;
 
@@ -101,7 +102,7 @@ impl AgentConfig {
 pub enum Stopped {
     /// It was asked to.
     Asked,
-    /// It could not go on, as with a full disk under its state. Its log says more; start it again.
+    /// It could not go on, as with a full disk under its state or a panic of its loop. Its log says more; start it again.
     Failed,
 }
 
@@ -109,7 +110,7 @@ pub enum Stopped {
 #[derive(Debug)]
 pub struct Agent {
     core: Arc<Core>,
-    tasks: Vec<JoinHandle<()>>,
+    supervisor: JoinHandle<()>,
     _home: Home,
 }
 
@@ -169,6 +170,8 @@ impl Agent {
             issuing: Arc::default(),
             stop: CancellationToken::new(),
             failed: AtomicBool::new(false),
+            #[cfg(test)]
+            loop_panics: AtomicBool::new(false),
         });
         let desk = Desk {
             key: home.key.clone(),
@@ -187,14 +190,18 @@ impl Agent {
             )
         })?;
         let stop = core.stop.clone();
-        let tasks = vec![
-            tokio::spawn(reconciler.run()),
-            tokio::spawn(control::serve(listener, Arc::clone(&core), stop)),
-            tokio::spawn(keep_peers(Arc::clone(&core))),
-            tokio::spawn(trust::hold_office(Arc::clone(&core))),
-            tokio::spawn(stop_with_mesh(Arc::clone(&core))),
-        ];
-        Ok(Self { core, tasks, _home: home })
+        let mut parts = JoinSet::new();
+        parts.spawn(reconciler.run());
+        parts.spawn(control::serve(listener, Arc::clone(&core), stop));
+        parts.spawn(keep_peers(Arc::clone(&core)));
+        parts.spawn(trust::hold_office(Arc::clone(&core)));
+        let supervisor = tokio::spawn(supervise(Arc::clone(&core), parts));
+        Ok(Self { core, supervisor, _home: home })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// This node.
@@ -255,16 +262,14 @@ impl Agent {
     /// Waits until the agent is told to stop: over its socket, or because it cannot go on.
     pub async fn stopped(&self) -> Stopped {
         self.core.stop.cancelled().await;
-        if self.core.failed.load(Ordering::Relaxed) { Stopped::Failed } else { Stopped::Asked }
+        if self.core.failed.load(Ordering::Acquire) { Stopped::Failed } else { Stopped::Asked }
     }
 
     /// Stops, and waits until everything is written and closed.
     pub async fn shutdown(mut self) {
         self.core.stop.cancel();
-        for task in self.tasks.drain(..) {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a part of the agent ended badly");
-            }
+        if let Err(error) = (&mut self.supervisor).await {
+            tracing::error!(%error, "the agent's supervisor ended badly");
         }
         keep_known_peers(&self.core).await;
         self.core.mesh.shutdown().await;
@@ -353,17 +358,6 @@ async fn keep_known_peers(core: &Core) {
         Err(error) => error.to_string(),
     };
     tracing::warn!(%error, "addresses of peers could not be kept");
-}
-
-async fn stop_with_mesh(core: Arc<Core>) {
-    tokio::select! {
-        () = core.stop.cancelled() => {}
-        reason = core.mesh.stopped() => {
-            tracing::error!(?reason, "the mesh stopped, and the agent with it");
-            core.failed.store(true, Ordering::Relaxed);
-            core.stop.cancel();
-        }
-    }
 }
 
 /// Who may fetch what: members, what a release names.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sedge_blobs::BlobStore;
 use sedge_fleet::FleetView;
@@ -59,6 +59,9 @@ pub(crate) struct Core {
     pub(crate) stop: CancellationToken,
     /// Whether it stops because it cannot go on.
     pub(crate) failed: AtomicBool,
+    /// Whether the loop is to panic.
+    #[cfg(test)]
+    pub(crate) loop_panics: AtomicBool,
 }
 
 impl Core {
@@ -91,6 +94,13 @@ impl Core {
                 "Do it on a node that has the role (`sedge node list` shows who), or join with a ticket that gives it.",
             )),
         }
+    }
+
+    /// Ends the agent because it cannot go on.
+    pub(crate) fn fail(&self) {
+        // Said first: whoever learns that it stops learns why.
+        self.failed.store(true, Ordering::Release);
+        self.stop.cancel();
     }
 
     /// Tells the agent to stop.

@@ -29,6 +29,7 @@ mod queries;
 mod reconcile;
 mod slot_watch;
 mod store;
+mod supervise;
 mod tickets;
 mod trust;
 

@@ -120,10 +120,8 @@ impl Reconciler {
         Ok(Self { core, outlets, profile, reporter, slots, peers, done_in, done, clock, revision: 0 })
     }
 
-    /// Runs until the agent stops.
+    /// Runs until the agent stops, or what it cannot do without has ended.
     pub(crate) async fn run(mut self) {
-        // An agent without its loop would look alive and never update: should it panic, the agent stops and says so.
-        let _stops = self.core.stop.clone().drop_guard();
         let mut view = self.core.mesh.view();
         let stop = self.core.stop.clone();
         self.look_for_peers();
@@ -144,6 +142,8 @@ impl Reconciler {
                     self.replan(&seen);
                 }
                 Some(done) = self.done.recv() => self.finished(done),
+                // Nobody would learn what becomes of the slots.
+                () = self.reporter.ended() => break,
                 () = tokio::time::sleep(due) => {
                     ticked = Instant::now();
                     self.tick();
@@ -152,6 +152,8 @@ impl Reconciler {
                 }
             }
             self.look_for_peers();
+            #[cfg(test)]
+            assert!(!self.core.loop_panics.load(std::sync::atomic::Ordering::Relaxed), "a test has the loop panic");
         }
         self.slots.values_mut().for_each(Slot::stop_all);
         self.reporter.finish().await;

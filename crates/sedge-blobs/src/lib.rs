@@ -22,6 +22,7 @@ mod serve;
 mod space;
 mod store;
 mod sweep;
+mod turn;
 
 pub use add::AddError;
 pub use fetch::{Fetch, FetchError, FetchOptions, Patience, Progress};

@@ -17,7 +17,7 @@ use sedge_statement::{Blake3, ByteSize, NodeId};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::limit::Limiter;
-use crate::metered::Metered;
+use crate::metered::{Meter, Metered};
 use crate::node;
 use crate::store::BlobStore;
 
@@ -71,10 +71,6 @@ impl Uplink {
             refused: AtomicU64::new(0),
             traffic: Mutex::default(),
         }
-    }
-
-    pub(crate) fn limiter(&self) -> &Limiter {
-        &self.limiter
     }
 
     fn traffic(&self) -> MutexGuard<'_, Traffic> {
@@ -168,7 +164,12 @@ impl Server {
             return refuse(send, recv);
         };
         let (connection, events) = (connection as u64, EventSender::DEFAULT);
-        let meter = (uplink.limiter.clone(), uplink.served.clone());
+        let meter = Meter {
+            limiter: uplink.limiter.clone(),
+            served: uplink.served.clone(),
+            admission: self.admission.clone(),
+            peer,
+        };
         let store = self.store.inner.fs.deref().clone();
         let answered = {
             let mut traffic = uplink.traffic();
@@ -234,14 +235,5 @@ impl BlobStore {
     /// How many bytes of weights went out since the start.
     pub fn served(&self) -> ByteSize {
         ByteSize(self.inner.uplink.served.load(Ordering::Relaxed))
-    }
-
-    /// Closes a node's connections for weights: for a node just revoked.
-    pub fn disconnect(&self, peer: NodeId) {
-        for connection in self.inner.uplink.traffic().connections.values() {
-            if node::node_id(connection.remote_id()) == peer {
-                connection.close(ERR_PERMISSION, b"no longer admitted");
-            }
-        }
     }
 }

@@ -27,7 +27,7 @@ pub enum PeerAddrError {
     /// Write `IP:PORT`; host names are not resolved, since nothing may depend on a name server.
     #[error("is not IP:PORT or NODEID@IP:PORT")]
     BadAddress,
-    /// A node's id is the 64 hexadecimal digits that `sedge id` prints.
+    /// A node's id is the 64 hexadecimal digits that `sedge status --json` and `sedge node show` print.
     #[error("has a node id that is not 64 hexadecimal digits")]
     BadId,
     /// A peer listens on a port other than 0 and on an address of its own.

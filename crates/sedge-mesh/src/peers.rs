@@ -156,6 +156,11 @@ impl PeerTable {
         self.lock().whereabouts(listener, is_member, wall)
     }
 
+    /// What this node can tell a newcomer of where its neighbours are; like its neighbours, it is told no rumour.
+    pub(crate) fn neighbours_places(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
+        self.lock().neighbours_places()
+    }
+
     /// Changes whenever there is something new to tell.
     pub(crate) fn news(&self) -> watch::Receiver<()> {
         self.inner.news.subscribe()

@@ -70,5 +70,5 @@ pub use selector::{NodeNames, Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};
 pub use text::{Message, Prompt, Sampling, Speaker, TextRequest, TextRequestError};
 pub use ticket::{Ticket, TicketError, TicketSecret};
-pub use time::Timestamp;
+pub use time::{Timestamp, millis};
 pub use wave::{Canaries, CanariesError, WaveOrderError, WaveSize, WaveSizeError};

@@ -1,10 +1,8 @@
 //! Rollouts, as the newest plan has them.
 
-use std::time::Duration;
-
 use sedge_fleet::{PublishedDeployment, SetBy};
 use sedge_scheduler::{Facts, Reason, RolloutPlan, Steering, WavePlan, explain};
-use sedge_statement::{NodeId, NodeName, RolloutId, SlotState};
+use sedge_statement::{NodeId, NodeName, RolloutId, SlotState, millis};
 
 use super::{by_prefix, member, name_of};
 use crate::api::{
@@ -180,8 +178,4 @@ fn steered(planned: &Planned, published: &PublishedDeployment) -> Vec<Reason> {
 
 fn names(planned: &Planned, nodes: &[NodeId]) -> Vec<NodeName> {
     nodes.iter().map(|node| name_of(&planned.view, *node)).collect()
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

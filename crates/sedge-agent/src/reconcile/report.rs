@@ -60,6 +60,11 @@ impl Reporter {
         }
     }
 
+    /// Waits until the writer ended by itself, which it never does but by a panic.
+    pub(super) async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Writes what is queued, and ends.
     pub(super) async fn finish(self) {
         drop(self.queue);

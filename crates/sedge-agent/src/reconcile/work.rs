@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_blobs::{FetchOptions, ProveError};
+use sedge_blobs::FetchOptions;
 use sedge_runtime::Gated;
 use sedge_slot::{Offer, Outcome, Reason, Serving};
 use sedge_statement::{ModelFile, NodeId, ReleaseId, RolloutId, SlotName, Variant, VariantName};
@@ -149,8 +149,8 @@ async fn fetch_all(
 async fn prove_all(core: &Core, files: impl Iterator<Item = &ModelFile>) -> Result<(), String> {
     for file in files {
         if let Err(error) = core.blobs.prove(file).await {
-            // Only what was read and is wrong: an error of the system's says nothing of the bytes.
-            if matches!(error, ProveError::WrongDigest { .. })
+            // Only what is known to be wrong: an error of the system's says nothing of the bytes.
+            if error.is_damage()
                 && let Err(discard) = core.blobs.discard(file).await
             {
                 tracing::error!(file = %file.name, error = %discard, "damaged bytes could not be dropped");

@@ -21,6 +21,7 @@ use crate::hold::CompleteError;
 use crate::index::Claim;
 use crate::node;
 use crate::store::{Inner, StoreError};
+use crate::turn::Turn;
 
 /// Notes of arrived bytes on their way to the watchers. A full channel drops notes: the store's own count corrects
 /// them with every piece.
@@ -29,7 +30,7 @@ const NOTES: usize = 64;
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 
 /// Fetches, places and proves. Ends only with the file, with something wrong on our side, or with something wrong
-/// with the manifest; wants for providers, it waits.
+/// with the manifest; wants for providers, it waits. Where the file is added here meanwhile, that copy is the file.
 pub(crate) async fn run(
     inner: Arc<Inner>,
     endpoint: Endpoint,
@@ -38,23 +39,40 @@ pub(crate) async fn run(
     seed: u64,
     progress: watch::Sender<Progress>,
 ) -> Result<PathBuf, FetchError> {
-    let _turn = inner.turn(file.blake3).await;
-    if inner.index().holds(&file) {
-        progress.send_modify(|p| p.have = file.size);
-        return Ok(inner.layout.model(file.sha256, &file.name));
-    }
-    if file.size.get() == 0 {
-        return Err(FetchError::WrongLength { file: file.name, wanted: ByteSize(0), found: ByteSize(0) });
-    }
-    for seed in [seed, seed.wrapping_add(1)] {
-        let depot = (inner.clone(), endpoint.clone(), file.clone());
-        let proof = bring(depot, candidates.clone(), seed, &progress).await?;
-        if let Some(path) = finish(&inner, &file, proof).await? {
-            return Ok(path);
+    let mut turn = inner.turns.next(file.blake3).await;
+    let mut lost = 0;
+    while lost < LOSSES {
+        if inner.index().holds(&file) {
+            progress.send_modify(|p| p.have = file.size);
+            return Ok(inner.layout.model(file.sha256, &file.name));
         }
-        tracing::warn!(file = %file.name, "the disk lost verified bytes; fetching them again");
+        if file.size.get() == 0 {
+            return Err(FetchError::WrongLength { file: file.name, wanted: ByteSize(0), found: ByteSize(0) });
+        }
+        let depot = (inner.clone(), endpoint.clone(), file.clone());
+        match bring(depot, candidates.clone(), seed.wrapping_add(lost), &progress, &turn).await? {
+            Brought::All(proof) => {
+                if let Some(path) = finish(&inner, &file, proof).await? {
+                    return Ok(path);
+                }
+                tracing::warn!(file = %file.name, "the disk lost verified bytes; fetching them again");
+                lost += 1;
+            }
+            Brought::GaveWay => turn = turn.give_way().await,
+        }
     }
     Err(FetchError::Damaged { file: file.name })
+}
+
+/// How often the disk may lose what came: the second time it is broken.
+const LOSSES: u64 = 2;
+
+/// How bringing bytes ended.
+enum Brought {
+    /// With all of them, and what was hashed meanwhile.
+    All(Option<Proof>),
+    /// Because somebody has them at hand.
+    GaveWay,
 }
 
 /// Brings the store every byte that it lacks, and hashes the file meanwhile.
@@ -63,7 +81,8 @@ async fn bring(
     candidates: watch::Receiver<Vec<NodeId>>,
     seed: u64,
     progress: &watch::Sender<Progress>,
-) -> Result<Option<Proof>, FetchError> {
+    turn: &Turn,
+) -> Result<Brought, FetchError> {
     // Before the first byte, so that neither a collection nor a restart loses what comes.
     inner.claim(Claim::Want, &file).await?;
     // The open observation keeps the store's entry in memory from piece to piece.
@@ -85,8 +104,15 @@ async fn bring(
         progress: progress.clone(),
         window: (Instant::now(), 0),
     };
-    drive.download().await?;
-    Ok(drive.prover.finish().await)
+    tokio::select! {
+        done = drive.download() => done?,
+        () = turn.wanted() => {
+            // Nothing writes any more when the turn is given.
+            drive.in_flight.shutdown().await;
+            return Ok(Brought::GaveWay);
+        }
+    }
+    Ok(Brought::All(drive.prover.finish().await))
 }
 
 /// Names and proves what is complete. Drops it, and says `None`, where the disk did not keep it (a power cut may

@@ -100,3 +100,27 @@ pub(super) fn slots(slots: &[StatusSlot], paint: Paint) -> String {
     }
     table.render(paint)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::screen::hostile::{WORDS, is_shown_harmless};
+
+    #[test]
+    fn what_a_node_says_of_itself_is_shown_on_its_line_and_obeyed_by_no_terminal() {
+        let answer = json!({
+            "id": "ab".repeat(32), "name": "robot-1", "cell": "plant", "roles": ["device"], "labels": {},
+            "arch": "x86_64", "class": "generic", "connected": true,
+            "profile": {
+                "architecture": "x86_64", "os": WORDS, "cpu": WORDS, "cores": 2, "disk": 1,
+                "memory": [{"name": WORDS, "total": 2, "allocatable": 1}],
+                "accelerators": [{"name": WORDS, "pool": "system"}],
+                "runtimes": [{"backend": WORDS, "version": WORDS, "providers": [WORDS]}],
+            },
+            "slots": [{"slot": "detector", "state": "failed", "since": "2026-01-01T00:00:00Z", "reason": WORDS}],
+        });
+        is_shown_harmless(&answer, 8, detail_text);
+    }
+}

@@ -32,7 +32,7 @@ pub(crate) struct InviteArgs {
     /// The cell of whoever joins with the ticket
     #[arg(long, value_name = "PATH", default_value = "/")]
     pub(crate) cell: CellPath,
-    /// What they may do: root, enroll, release, deploy, aggregate, device, observe; may be given several times
+    /// What they may do: enroll, release, deploy, aggregate, device, observe; may be given several times
     #[arg(long, value_name = "ROLE", default_value = "device")]
     pub(crate) role: Vec<Role>,
     /// A label they carry; may be given several times

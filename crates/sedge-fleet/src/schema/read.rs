@@ -48,6 +48,9 @@ pub(crate) enum Defect {
     /// There are more entries than readers accept; the rest is not read.
     #[error("has more entries than are read")]
     TooMany,
+    /// A time is later than any that can be shown.
+    #[error("has a time after the year 9999")]
+    AfterTime,
 }
 
 impl From<NotAMap> for Defect {
@@ -144,7 +147,7 @@ pub(crate) fn read_node<D: Content>(doc: &D, defects: &mut Defects) -> NodeConte
             rollout: digest(doc, id, "rollout")?.map(RolloutId::from_bytes),
             state: state(doc, id)?,
             reason: reason(doc, id)?,
-            since: Timestamp::from_millis(unsigned(doc, id, "since")?),
+            since: time(doc, id, "since")?,
             serving: digest(doc, id, "serving")?.map(ReleaseId::from_bytes),
             sha256: digest(doc, id, "sha256")?.map(Sha256::from_bytes),
         })
@@ -198,7 +201,7 @@ pub(super) fn gate_report<D: Content>(doc: &D, map: &D::Id, rollout: RolloutId) 
         reason: reason(doc, map).ok().flatten(),
         sha256: digest(doc, map, "sha256").ok().flatten().map(Sha256::from_bytes),
         soaked: Duration::from_millis(unsigned(doc, map, "soaked")?),
-        at: Timestamp::from_millis(unsigned(doc, map, "at")?),
+        at: time(doc, map, "at")?,
     })
 }
 
@@ -331,6 +334,10 @@ fn unsigned<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<u64, Defect
         Some(Node::Unsigned(n)) => Ok(n),
         Some(_) => Err(Defect::WrongType),
     }
+}
+
+fn time<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<Timestamp, Defect> {
+    Timestamp::stated(unsigned(doc, map, field)?).ok_or(Defect::AfterTime)
 }
 
 fn digest<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<Option<[u8; 32]>, Defect> {

@@ -155,11 +155,11 @@ impl JoinHandler {
     fn peers(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
         let mut own = listen_addresses(&self.endpoint);
         own.truncate(MAX_ADDRESSES);
-        let neighbours = self.table.statuses().into_iter().filter(|p| p.connected && !p.addresses.is_empty());
-        std::iter::once((self.me, own))
-            .chain(neighbours.map(|p| (p.id, p.addresses.into_iter().take(MAX_ADDRESSES).collect())))
-            .take(MAX_PEERS)
-            .collect()
+        let mut peers = vec![(self.me, own)];
+        peers.extend(self.table.neighbours_places());
+        peers.truncate(MAX_PEERS);
+        peers.iter_mut().for_each(|(_, at)| at.truncate(MAX_ADDRESSES));
+        peers
     }
 }
 

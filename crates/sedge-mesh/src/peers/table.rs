@@ -167,6 +167,12 @@ impl Peers {
         Whereabouts(sighted.into_iter().map(|(_, sighted)| sighted).collect())
     }
 
+    pub(super) fn neighbours_places(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
+        let neighbours = self.peers.iter().filter(|(_, peer)| peer.link == Link::Connected);
+        let places = neighbours.map(|(id, peer)| (*id, peer.places.tellable().map(|(addr, ..)| addr).collect()));
+        places.filter(|(_, at): &(NodeId, Vec<SocketAddr>)| !at.is_empty()).collect()
+    }
+
     pub(super) fn sightings(&mut self, wall: Timestamp) -> Vec<Sighting> {
         self.peers.values_mut().for_each(|peer| peer.forget_old(wall));
         let places = self.peers.iter().flat_map(|(id, peer)| peer.places.seen().map(|place| (*id, place)));
