@@ -1,6 +1,7 @@
 //! A hostile member: enrolled like anybody, with a key of its own, and then saying by hand what no node would.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use iroh::endpoint::{Connection, RecvStream, SendStream, presets};
@@ -8,7 +9,7 @@ use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode};
 use sedge_fleet::testing::{doc_id, head, hello_frame, links_frame};
 use sedge_mesh::{Applicant, PeerAddr, SYNC_ALPN};
 use sedge_statement::{DocId, DocKind, MeshId, NodeId, Object, SecretKey, Ticket};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::support::node::Node;
@@ -92,6 +93,29 @@ impl Intruder {
         session.hears("a greeting", |frame| frame.first() == Some(&0)).await?;
         Ok(session)
     }
+}
+
+/// Sends on as many streams of every kind as the node lets it open, until for half a second nothing more goes out.
+pub(crate) async fn fill(connection: &Connection) -> u64 {
+    let mut filling = JoinSet::new();
+    for n in 0..400 {
+        let connection = connection.clone();
+        filling.spawn(async move {
+            let mut send: SendStream =
+                if n % 2 == 0 { connection.open_bi().await?.0 } else { connection.open_uni().await? };
+            while send.write_all(&[0; 16 << 10]).await.is_ok() {}
+            anyhow::Ok(())
+        });
+    }
+    let (mut sent, mut still) = (0, 0);
+    while still < 20 {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        let now = connection.stats().udp_tx.bytes;
+        // Acknowledgements and probes go on for ever.
+        still = if now > sent + (8 << 10) { 0 } else { still + 1 };
+        sent = now;
+    }
+    sent
 }
 
 /// A connection on which anything can be said.

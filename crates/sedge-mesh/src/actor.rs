@@ -240,6 +240,7 @@ impl Actor {
                 return;
             }
             held.admitted = true;
+            self.gatekeeper.admit(&held.connection);
         }
     }
 

@@ -12,14 +12,14 @@ use netwatch::interfaces::{IpNet, State};
 use sedge_statement::{NodeId, RelayAddress, SecretKey};
 
 use crate::admission::Gatekeeper;
+use crate::allowance::Allowance;
 
-/// How much of one stream may be under way unread, bytes: 8 MiB fills a path of 80 Mbit/s at 800 ms, or 640 Mbit/s at
+/// How much of one stream may be under way unread where its connection's [`Allowance`] has room for it, bytes: 8 MiB fills a path of 80 Mbit/s at 800 ms, or 640 Mbit/s at
 /// 100 ms. The library's default of 1.25 MB would cap weights at 1.25 MB a round trip.
 const STREAM_WINDOW: u32 = 8 << 20;
-/// The same of all streams of a connection, so that a hostile member costs at most this much.
-const CONNECTION_WINDOW: u32 = 32 << 20;
-/// How much may be sent and not yet acknowledged on a connection, bytes.
-const SEND_WINDOW: u64 = 16 << 20;
+/// How much may wait on a connection for its reader to take it, bytes: 4 MiB fill a path of 80 Mbit/s at 400 ms, and a reader
+/// that takes nothing costs no more.
+const SEND_WINDOW: u64 = 4 << 20;
 
 /// Why the endpoint could not be bound. See that the address is this machine's and the port is free.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,11 @@ pub(crate) async fn bind(
 ) -> Result<Endpoint, ListenError> {
     let transport = QuicTransportConfig::builder()
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .receive_window(VarInt::from_u32(Allowance::FIRST.window()))
+        .max_concurrent_bidi_streams(VarInt::from_u32(Allowance::FIRST.requests()))
+        .max_concurrent_uni_streams(VarInt::from_u32(Allowance::FIRST.notices()))
+        // None is ever read.
+        .datagram_receive_buffer_size(None)
         .send_window(SEND_WINDOW)
         .build();
     let mut reports = NetReportConfig::minimal();

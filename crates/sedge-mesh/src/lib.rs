@@ -10,6 +10,7 @@
 
 mod actor;
 mod admission;
+mod allowance;
 mod clock;
 mod config;
 mod counters;

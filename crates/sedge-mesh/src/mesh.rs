@@ -112,7 +112,8 @@ impl Drop for Inner {
     }
 }
 
-/// Serves further protocols on the mesh's endpoint, to members only.
+/// Serves further protocols on the mesh's endpoint, to members only. Whoever dials one of them may open 16 streams both ways at
+/// once and none one way, and have 64 KiB under way that are not read; the node that it dials may open none.
 pub type Protocols = BTreeMap<Vec<u8>, Box<dyn DynProtocolHandler>>;
 
 impl Mesh {
