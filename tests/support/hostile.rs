@@ -103,7 +103,7 @@ pub(crate) async fn fill(connection: &Connection) -> u64 {
         filling.spawn(async move {
             let mut send: SendStream =
                 if n % 2 == 0 { connection.open_bi().await?.0 } else { connection.open_uni().await? };
-            while send.write_all(&[0; 16 << 10]).await.is_ok() {}
+            while send.write_all(&[0xff; 16 << 10]).await.is_ok() {}
             anyhow::Ok(())
         });
     }

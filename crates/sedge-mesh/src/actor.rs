@@ -229,6 +229,10 @@ impl Actor {
         let time = now();
         self.table.heard(peer, time);
         if frame.is_empty() {
+            // It says that somebody is there, and not yet who.
+            if self.sessions.get(&peer).is_some_and(|held| !held.admitted) {
+                self.close(peer, Closing::Violation, deeds);
+            }
             return;
         }
         let effects = self.fleet.handle(Event::Received { peer, frame }, time);

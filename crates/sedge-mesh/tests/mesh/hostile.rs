@@ -261,6 +261,28 @@ async fn endless_data_that_nobody_reads_stays_within_what_its_sender_was_given()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn empty_frames_let_nobody_in_and_are_not_borne_without_end() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    second.meets(first.id()).await;
+    for seed in [9, 10] {
+        let endpoint = raw_endpoint(&key(seed)).await;
+        let (connection, mut send, mut recv) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+        send.write_all(&framed(b"")).await.unwrap();
+        assert!(closed(&connection).await.contains("violation"));
+        assert!(recv.read(&mut [0; 1]).await.is_err(), "something was said to it");
+    }
+    let endpoint = raw_endpoint(&key(9)).await;
+    let (connection, mut send, _recv) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+    send.write_all(&framed(&hello(&mut member(&root, 9), first.id()))).await.unwrap();
+    first.meets(key(9).node_id()).await;
+    send.write_all(&framed(b"").repeat(100)).await.unwrap();
+    assert!(closed(&connection).await.contains("violation"));
+    still_in_sync(&first, &second, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_without_end_leave_members_their_place() {
     let root = Root::new(1);
     let first = root.start(1, &[]).await;
