@@ -41,6 +41,7 @@ pub struct AgentConfig {
     peers: Vec<PeerAddr>,
     relays: Vec<RelayAddress>,
     nearby: bool,
+    neighbours: Option<usize>,
     limits: Limits,
 }
 
@@ -49,7 +50,7 @@ impl AgentConfig {
     /// for members on the local network, and uses no relay but those of the ticket that it joined with.
     pub fn new(home: impl Into<PathBuf>) -> Self {
         let (listen, peers, relays) = (Vec::new(), Vec::new(), Vec::new());
-        Self { home: home.into(), listen, peers, relays, nearby: true, limits: Limits::default() }
+        Self { home: home.into(), listen, peers, relays, nearby: true, neighbours: None, limits: Limits::default() }
     }
 
     /// Listens at this address, beside any other given so.
@@ -70,6 +71,14 @@ impl AgentConfig {
     #[must_use]
     pub fn nearby(mut self, nearby: bool) -> Self {
         self.nearby = nearby;
+        self
+    }
+
+    /// Looks for so many neighbours by itself, beside the peers that it is told of and whoever dials it; none with 0. Each is a
+    /// connection that a metered line pays for; fewer than two may cut a node off.
+    #[must_use]
+    pub fn neighbours(mut self, neighbours: usize) -> Self {
+        self.neighbours = Some(neighbours);
         self
     }
 
@@ -292,6 +301,9 @@ async fn start_mesh(
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let mut mesh_config = MeshConfig::new(home.key.clone(), genesis).peers(config.peers.iter().copied());
     mesh_config = mesh_config.sightings(known).relays(relays).nearby(config.nearby);
+    if let Some(neighbours) = config.neighbours {
+        mesh_config = mesh_config.neighbours(neighbours);
+    }
     let listen = if config.listen.is_empty() { vec![free_or_any(any(port))] } else { config.listen.clone() };
     for at in listen {
         mesh_config = mesh_config.listen(at);

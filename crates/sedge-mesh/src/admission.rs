@@ -143,7 +143,8 @@ impl State {
     /// Whether there is no room for one more.
     fn is_full(&self, is_member: bool) -> bool {
         let count = |held: &Vec<Held>| held.len();
-        let of_strangers = || self.live.iter().filter(|(id, _)| !self.members.contains(id)).map(|(_, held)| count(held));
+        let of_strangers =
+            || self.live.iter().filter(|(id, _)| !self.members.contains(id)).map(|(_, held)| count(held));
         let all: usize = self.live.values().map(count).sum();
         all >= MAX_CONNECTIONS || (!is_member && of_strangers().sum::<usize>() >= MAX_OF_STRANGERS)
     }
@@ -163,7 +164,9 @@ impl State {
     }
 
     fn close(&mut self, node: NodeId, closing: Closing) {
-        for connection in self.live.remove(&node).unwrap_or_default().iter().filter_map(|held| held.connection.upgrade()) {
+        for connection in
+            self.live.remove(&node).unwrap_or_default().iter().filter_map(|held| held.connection.upgrade())
+        {
             closing.close(&connection);
         }
     }

@@ -13,6 +13,7 @@ use sedge_statement::{NodeId, RelayAddress, SecretKey};
 
 use crate::admission::Gatekeeper;
 use crate::allowance::Allowance;
+use crate::lookup::Lookup;
 
 /// How much of one stream may be under way unread where its connection's [`Allowance`] has room for it, bytes: 8 MiB fills a path of 80 Mbit/s at 800 ms, or 640 Mbit/s at
 /// 100 ms. The library's default of 1.25 MB would cap weights at 1.25 MB a round trip.
@@ -51,13 +52,20 @@ impl fmt::Display for Path {
     }
 }
 
+/// What a mesh has of its endpoint: who is let in, and where members are. An endpoint that only asks something has neither.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) gatekeeper: Gatekeeper,
+    pub(crate) lookup: Lookup,
+}
+
 /// Binds an endpoint that uses no name service but this machine's for the hosts of `relays`, no port mapping, and no relay and
 /// no probe but those of `relays`. Without a place to listen it listens everywhere.
 pub(crate) async fn bind(
     key: &SecretKey,
     listen: &[SocketAddr],
     relays: &[RelayAddress],
-    gatekeeper: Option<Gatekeeper>,
+    hold: Option<Hold>,
 ) -> Result<Endpoint, ListenError> {
     let transport = QuicTransportConfig::builder()
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
@@ -82,8 +90,8 @@ pub(crate) async fn bind(
         .transport_config(transport)
         .clear_ip_transports();
     builder = listen_on(builder, listen).await?;
-    if let Some(gatekeeper) = gatekeeper {
-        builder = builder.hooks(gatekeeper);
+    if let Some(Hold { gatekeeper, lookup }) = hold {
+        builder = builder.hooks(gatekeeper).address_lookup(lookup);
     }
     let first = listen.first().copied().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
     builder.bind().await.map_err(|e| ListenError::Bind(first, e))

@@ -17,6 +17,7 @@ mod counters;
 mod dialler;
 mod endpoint;
 mod join;
+mod lookup;
 mod mdns;
 mod mesh;
 mod peers;

@@ -20,8 +20,9 @@ use crate::admission::Gatekeeper;
 use crate::clock::now;
 use crate::counters::{Counters, Tally};
 use crate::dialler::Dialler;
-use crate::endpoint::{self, ListenError, listen_addresses};
+use crate::endpoint::{self, Hold, ListenError, listen_addresses};
 use crate::join::{EnrollerSlot, JoinHandler};
+use crate::lookup::Lookup;
 use crate::mdns::Beacon;
 use crate::peers::PeerTable;
 use crate::session::Sessions;
@@ -131,10 +132,14 @@ impl Mesh {
         let me = config.key.node_id();
         let tally = Arc::new(Tally::default());
         let gatekeeper = Gatekeeper::new(tally.clone());
-        let table = PeerTable::new(me);
+        let table = PeerTable::new(me, config.neighbours);
         let first = fleet.view(now());
         gatekeeper.set_members(first.members.keys().copied().collect());
-        let endpoint = endpoint::bind(&config.key, &config.listen, &config.relays, Some(gatekeeper.clone())).await?;
+        let hold = Hold {
+            gatekeeper: gatekeeper.clone(),
+            lookup: Lookup { table: table.clone(), relays: config.relays.clone().into() },
+        };
+        let endpoint = endpoint::bind(&config.key, &config.listen, &config.relays, Some(hold)).await?;
         for peer in config.peers {
             table.add(peer, now());
         }

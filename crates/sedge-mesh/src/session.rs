@@ -18,8 +18,8 @@ use crate::endpoint::{remote_address, remote_node};
 use crate::peers::PeerTable;
 use crate::telling::Telling;
 use crate::wire::{
-    BEAT, Closing, FrameError, HELLO_DEADLINE, MAX_BEATS, MAX_FRAME, MAX_STRANGER_FRAME, SILENCE_DEADLINE, WRITE_DEADLINE,
-    read_frame, write_frame,
+    BEAT, Closing, FrameError, HELLO_DEADLINE, MAX_BEATS, MAX_FRAME, MAX_STRANGER_FRAME, SILENCE_DEADLINE,
+    WRITE_DEADLINE, read_frame, write_frame,
 };
 
 /// How many frames may wait for one peer. With [`OUTBOX_BYTES`] it is what a slow reader costs before it is dropped.

@@ -201,7 +201,8 @@ async fn fill(connection: &Connection) -> u64 {
     for n in 0..400 {
         let connection = connection.clone();
         filling.spawn(async move {
-            let mut send: SendStream = if n % 2 == 0 { connection.open_bi().await?.0 } else { connection.open_uni().await? };
+            let mut send: SendStream =
+                if n % 2 == 0 { connection.open_bi().await?.0 } else { connection.open_uni().await? };
             loop {
                 send.write_all(&[0; 16 << 10]).await.map_err(AcceptError::from_err)?;
             }
