@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use sedge_statement::{Sha256, Ticket};
@@ -14,6 +15,8 @@ use support::node::{Node, list, text};
 use support::trio::answer;
 use support::until::{so_or, until};
 
+/// How long a silent node is listened to, which only time can show: first questions, dials and relays come within a second.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Nobody's address here.
 const NOBODY: &str = "10.77.0.99:9";
 
@@ -113,6 +116,53 @@ async fn an_agent_sends_nothing_beyond_its_own_network() -> Result<()> {
     println!(
         "2 agents over a deployment: {kinds} kinds of packets, none beyond their network, no question to a name server"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_told_to_be_silent_says_nothing_when_it_starts_again() -> Result<()> {
+    let Some(mut networks) = Networks::new()? else { return Ok(()) };
+    let (hub, host_a, host_b) = (networks.switch("hub")?, networks.host("a")?, networks.host("b")?);
+    networks.plug(&host_a, &hub, "eth0", &["10.77.4.1/24"])?;
+    networks.plug(&host_b, &hub, "eth0", &["10.77.4.2/24"])?;
+    let dir = tempfile::tempdir()?;
+    let mut a = Node::new(dir.path(), "alpha").within(&host_a);
+    let mut b = Node::new(dir.path(), "beta").within(&host_b);
+    a.init().await?;
+    // The kernel takes its time to leave a group: none is joined yet.
+    a.run_agent(&["--no-mdns"]).await?;
+    b.join(&a, &[]).await?;
+    b.run_agent(&[]).await?;
+    meet(&a, &b, "10.77.4.2").await?;
+    let (id_a, listens) = (a.id().await?, text(&a.status().await?, "/node/listen/0")?.to_owned());
+    b.stop().await?;
+    a.ask(&["agent", "offline"]).await?;
+    a.stop().await?;
+
+    // It knows a peer, a relay and the local network, and speaks to none of them. Nobody is where the relay should be; what is
+    // meant for it leaves all the same.
+    ip(&["-n", &host_a, "neigh", "add", "10.77.4.9", "lladdr", "02:00:00:00:00:01", "dev", "eth0"])?;
+    let captures = [Capture::of(&host_a).await?, Capture::of(&host_b).await?];
+    a.run_agent(&["--relay", "http://10.77.4.9:3340"]).await?;
+    b.run_agent(&["--peer", &format!("{id_a}@{listens}")]).await?;
+    tokio::time::sleep(SILENCE).await;
+    let [sent, tried] = captures.map(Capture::end);
+    let (sent, tried) = (sent.await?, tried.await?);
+    ensure!(sent.is_empty(), "a silent node sent {sent:?}");
+    ensure!(tried.iter().any(|s| s.to.to_string() == "10.77.4.1"), "nobody spoke to it: {tried:?}");
+
+    let capture = Capture::of(&host_a).await?;
+    a.ask(&["agent", "online"]).await?;
+    meet(&a, &b, "10.77.4.2").await?;
+    tokio::time::sleep(SILENCE).await;
+    let sent = capture.end().await?;
+    for port in [5353, 3340] {
+        let spoke = sent.iter().any(|s| s.port == Some(port));
+        ensure!(spoke, "the same look finds nothing at port {port} of a node that speaks: {sent:?}");
+    }
+    a.stop().await?;
+    b.stop().await?;
+    println!("1 silent node started: no packet left it; told to speak, it met the other");
     Ok(())
 }
 

@@ -155,9 +155,6 @@ impl Agent {
                 tracing::error!(%error, "a certificate issued here cannot be published");
             }
         }
-        if home.store.meta(OFFLINE)?.is_some_and(|value| value == SILENT) {
-            mesh.offline().await;
-        }
 
         let host = ModelHost::new(Backends::embedded());
         let profile = profile(&home.path, &host);
@@ -301,6 +298,7 @@ async fn start_mesh(
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let mut mesh_config = MeshConfig::new(home.key.clone(), genesis).peers(config.peers.iter().copied());
     mesh_config = mesh_config.sightings(known).relays(relays).nearby(config.nearby);
+    mesh_config = mesh_config.offline(home.store.meta(OFFLINE)?.is_some_and(|value| value == SILENT));
     if let Some(neighbours) = config.neighbours {
         mesh_config = mesh_config.neighbours(neighbours);
     }

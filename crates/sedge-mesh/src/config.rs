@@ -80,13 +80,15 @@ pub struct MeshConfig {
     pub nearby: bool,
     /// How many neighbours the node looks for by itself, beside the peers that are named here and whoever dials it.
     pub neighbours: usize,
+    /// Whether it starts silent, as after [`crate::Mesh::offline`].
+    pub offline: bool,
 }
 
 impl MeshConfig {
     /// A mesh that listens everywhere on a port of the system's choice, knows no peers and looks for none.
     pub fn new(key: SecretKey, genesis: Vec<u8>) -> Self {
         let (listen, peers, sightings, relays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { key, genesis, listen, peers, sightings, relays, nearby: false, neighbours: NEIGHBOURS }
+        Self { key, genesis, listen, peers, sightings, relays, nearby: false, neighbours: NEIGHBOURS, offline: false }
     }
 
     /// Listens at `listen`, beside any other place named so.
@@ -114,6 +116,13 @@ impl MeshConfig {
     #[must_use]
     pub fn neighbours(mut self, neighbours: usize) -> Self {
         self.neighbours = neighbours;
+        self
+    }
+
+    /// Starts silent: not one packet leaves before [`crate::Mesh::online`].
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use iroh::dns::DnsResolver;
 use iroh::endpoint::{BindError, BindOpts, InvalidSocketAddr, NetReportConfig, PortmapperConfig};
@@ -52,9 +53,18 @@ impl fmt::Display for Path {
     }
 }
 
+/// Whether an endpoint may speak before anything is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    Speaks,
+    /// Its relays are not connected to until [`connect_relays`].
+    Silent,
+}
+
 /// What a mesh has of its endpoint: who is let in, and where members are. An endpoint that only asks something has neither.
 #[derive(Debug)]
 pub(crate) struct Hold {
+    pub(crate) voice: Voice,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) lookup: Lookup,
 }
@@ -81,7 +91,7 @@ pub(crate) async fn bind(
     reports.https_probes = !relays.is_empty();
     let mut builder = Endpoint::builder(presets::Minimal)
         .secret_key(iroh::SecretKey::from_bytes(&key.to_bytes()))
-        .relay_mode(relay_mode(relays))
+        .relay_mode(relay_mode(relays, hold.as_ref().map_or(Voice::Speaks, |hold| hold.voice)))
         .clear_address_lookup()
         // The library would ask public servers where the machine's own name none or fail.
         .dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build())
@@ -90,7 +100,7 @@ pub(crate) async fn bind(
         .transport_config(transport)
         .clear_ip_transports();
     builder = listen_on(builder, listen).await?;
-    if let Some(Hold { gatekeeper, lookup }) = hold {
+    if let Some(Hold { gatekeeper, lookup, .. }) = hold {
         builder = builder.hooks(gatekeeper).address_lookup(lookup);
     }
     let first = listen.first().copied().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
@@ -138,9 +148,24 @@ async fn prefixes() -> BTreeMap<IpAddr, u8> {
     networks.map(prefix).collect()
 }
 
-fn relay_mode(relays: &[RelayAddress]) -> RelayMode {
-    let relays: RelayMap = relay_urls(relays).map(|url| RelayConfig::new(url, None)).collect();
-    if relays.is_empty() { RelayMode::Disabled } else { RelayMode::Custom(relays) }
+fn relay_mode(relays: &[RelayAddress], voice: Voice) -> RelayMode {
+    let connected = relay_urls(relays).filter(|_| voice == Voice::Speaks);
+    let connected: RelayMap = connected.map(|url| RelayConfig::new(url, None)).collect();
+    if relays.is_empty() { RelayMode::Disabled } else { RelayMode::Custom(connected) }
+}
+
+/// Connects an endpoint to its relays, where it is not.
+pub(crate) async fn connect_relays(endpoint: &Endpoint, relays: &[RelayAddress]) {
+    for url in relay_urls(relays) {
+        endpoint.insert_relay(url.clone(), Arc::new(RelayConfig::new(url, None))).await;
+    }
+}
+
+/// Looks for an endpoint's relays no more. One that it is connected to stays so, as the library has no way to leave it.
+pub(crate) async fn leave_relays(endpoint: &Endpoint, relays: &[RelayAddress]) {
+    for url in relay_urls(relays) {
+        endpoint.remove_relay(&url).await;
+    }
 }
 
 /// The relays as iroh names them.

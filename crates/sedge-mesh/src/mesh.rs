@@ -9,7 +9,7 @@ use iroh::protocol::{AcceptError, DynProtocolHandler, IncomingFilterOutcome, Pro
 use iroh::{Endpoint, Watcher};
 use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, PublishError, WriteError};
 use sedge_statement::{DocKind, NodeId, Object, RelayAddress, Timestamp};
-use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -20,7 +20,7 @@ use crate::admission::Gatekeeper;
 use crate::clock::now;
 use crate::counters::{Counters, Tally};
 use crate::dialler::Dialler;
-use crate::endpoint::{self, Hold, ListenError, listen_addresses};
+use crate::endpoint::{self, Hold, ListenError, Voice, listen_addresses};
 use crate::join::{EnrollerSlot, JoinHandler};
 use crate::lookup::Lookup;
 use crate::mdns::Beacon;
@@ -105,6 +105,8 @@ struct Inner {
     tasks: TaskTracker,
     started: Instant,
     settled: OnceCell<()>,
+    /// Held while the node goes silent or takes part again, so that the last word counts.
+    turning: Mutex<()>,
 }
 
 impl Drop for Inner {
@@ -135,7 +137,12 @@ impl Mesh {
         let table = PeerTable::new(me, config.neighbours);
         let first = fleet.view(now());
         gatekeeper.set_members(first.members.keys().copied().collect());
+        if config.offline {
+            table.pause();
+            gatekeeper.go_offline();
+        }
         let hold = Hold {
+            voice: if config.offline { Voice::Silent } else { Voice::Speaks },
             gatekeeper: gatekeeper.clone(),
             lookup: Lookup { table: table.clone(), relays: config.relays.clone().into() },
         };
@@ -220,6 +227,7 @@ impl Mesh {
             tasks,
             started: Instant::now(),
             settled: OnceCell::new(),
+            turning: Mutex::new(()),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -330,8 +338,10 @@ impl Mesh {
 
     /// Goes silent: ends every connection on every protocol, answers nobody, dials nobody. Returns once no session is left.
     pub async fn offline(&self) {
+        let _turning = self.inner.turning.lock().await;
         self.inner.table.pause();
         self.inner.gatekeeper.go_offline();
+        endpoint::leave_relays(&self.inner.endpoint, &self.inner.relays).await;
         let (reply, done) = oneshot::channel();
         if self.ask(Command::DropSessions { reply }).await.is_some() {
             // A mesh that stopped meanwhile holds no session either.
@@ -340,8 +350,10 @@ impl Mesh {
     }
 
     /// Takes part again, and dials everyone at once.
-    pub fn online(&self) {
+    pub async fn online(&self) {
+        let _turning = self.inner.turning.lock().await;
         self.inner.gatekeeper.go_online();
+        endpoint::connect_relays(&self.inner.endpoint, &self.inner.relays).await;
         self.inner.table.resume();
     }
 

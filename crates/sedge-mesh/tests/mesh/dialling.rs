@@ -14,8 +14,8 @@ async fn two_nodes_that_dial_each_other_at_once_end_up_with_one_connection() {
         second.mesh.offline().await;
         first.mesh.add_peer(second.at());
         second.mesh.add_peer(first.at());
-        first.mesh.online();
-        second.mesh.online();
+        first.mesh.online().await;
+        second.mesh.online().await;
         first.say(round).await;
         second.say(round).await;
         first.hears(second.id(), round).await;
