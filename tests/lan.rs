@@ -198,7 +198,7 @@ async fn a_node_on_two_networks_brings_nodes_together_that_know_only_it() -> Res
     Ok(())
 }
 
-/// Says on the local network, as fast as it can, that nodes are where they are not.
+/// Says on the local network, as fast as it can, that nodes are where they are not: on that network, and out in the world.
 const LIAR: &str = r#"
 import base64, os, socket, struct, sys
 service, victim = b"\x0f" + sys.argv[1].encode() + b"\x04_udp\x05local\x00", bytes.fromhex(sys.argv[2])
@@ -210,7 +210,8 @@ for n in range(60000):
     target = b"\x01x\x05local\x00"
     packet = struct.pack("!6H", 0, 0x8400, 0, 1, 0, 1)
     packet += name + struct.pack("!HHIH", 33, 1, 120, 6 + len(target)) + struct.pack("!3H", 0, 0, 1 + n % 60000) + target
-    packet += target + struct.pack("!HHIH", 1, 1, 120, 4) + bytes([10, 77, 3, 100 + n % 100])
+    place = [198, 51, 100, 1 + n % 200] if n % 3 == 1 else [10, 77, 3, 100 + n % 100]
+    packet += target + struct.pack("!HHIH", 1, 1, 120, 4) + bytes(place)
     sock.sendto(packet if n % 5 else os.urandom(200), ("224.0.0.251", 5353))
 "#;
 
@@ -233,8 +234,11 @@ async fn a_flood_of_false_answers_parts_nobody_and_fills_no_memory() -> Result<(
     let (status, victim) = (a.status().await?, b.id().await?);
     let service = format!("_sedge-{:.8}", text(&status, "/mesh/id")?);
     let before = a.peak_memory()?;
-    // The victim is away meanwhile, so that every lie is about somebody who is looked for.
+    // The victim is away meanwhile, so that every lie is about somebody who is looked for. The way out is open.
     b.stop().await?;
+    ip(&["-n", &host_a, "neigh", "add", "10.77.3.254", "lladdr", "02:00:00:00:00:01", "dev", "eth0"])?;
+    ip(&["-n", &host_a, "route", "add", "default", "via", "10.77.3.254", "dev", "eth0"])?;
+    let capture = Capture::of(&host_a).await?;
     ip(&["netns", "exec", &host_c, "python3", "-c", LIAR, &service, &victim])?;
     let status = a.status().await?;
     let peers = list(&status, "/peers")?;
@@ -244,6 +248,10 @@ async fn a_flood_of_false_answers_parts_nobody_and_fills_no_memory() -> Result<(
     ensure!(believed.len() <= 16 && lies > 0, "of the flood came {believed:?}");
     b.run_agent(&[]).await?;
     meet(&a, &b, "10.77.3.2").await?;
+    let sent = capture.end().await?;
+    let own = |to: IpAddr| matches!(to, IpAddr::V4(ip) if ip.octets()[..3] == [10, 77, 3]);
+    let aimed = beyond(&sent, own);
+    ensure!(aimed.is_empty(), "a neighbour aimed the agent at {aimed:?}");
     let grown = a.peak_memory()?.saturating_sub(before) >> 20;
     ensure!(grown < 32, "the agent grew by {grown} MiB");
     println!("60000 false answers: {lies} lies believed for now, {grown} MiB of memory, the true one found again");

@@ -1,13 +1,13 @@
 //! Finds members on the local network, and lets them find this node, by multicast alone.
 //!
-//! What is heard there is a hint about a member and nothing more: a stranger is never dialled, and a hint is tried like any other,
-//! within the limits of the table of peers. Whatever is flooded there costs a bounded number of looks a second.
+//! What is heard there is a hint about a member and nothing more: a stranger is never dialled, nor any address outside the network
+//! that it was heard on, and a hint is tried like any other, within the limits of the table of peers. Whatever is flooded there costs a bounded number of looks a second.
 
 mod links;
 mod packet;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::admission::Gatekeeper;
 use crate::clock::now;
 use crate::endpoint::listen_addresses;
 use crate::peers::PeerTable;
-use links::{Link, links};
+use links::{Ground, Link, links};
 use packet::{Heard, MAX_PACKET, Service};
 
 /// How long after a first question a second one is asked; then each time twice as long.
@@ -55,8 +55,7 @@ pub(crate) struct Beacon {
 /// A network that is spoken on.
 struct Station {
     link: Link,
-    /// This machine's addresses there.
-    own: Vec<IpAddr>,
+    ground: Ground,
     socket: Arc<UdpSocket>,
     ask_at: Instant,
     ask_again: Duration,
@@ -114,12 +113,12 @@ impl Beacon {
         let heard_by_others = self.gatekeeper.is_online() && listen.iter().any(|addr| !addr.ip().is_loopback());
         let wanted = if heard_by_others { links(Some(&listen)).await } else { BTreeMap::new() };
         stations.retain(|link, _| wanted.contains_key(link));
-        for (link, own) in wanted {
+        for (link, ground) in wanted {
             if let Some(station) = stations.get_mut(&link) {
-                station.own = own;
+                station.ground = ground;
                 continue;
             }
-            match Station::open(link, own, service.clone(), tell.clone()) {
+            match Station::open(link, ground, service.clone(), tell.clone()) {
                 Ok(mut station) => {
                     debug!(?link, "looks for members nearby");
                     station.answer_at = Some(Instant::now());
@@ -138,9 +137,11 @@ impl Beacon {
                 }
             }
             Heard::Answer(nodes) => {
+                let Some(station) = stations.get(&link) else { return };
                 for (node, at) in nodes.iter().filter(|(node, _)| *node != me && self.gatekeeper.is_member(*node)) {
+                    let at = station.near(at);
                     trace!(node = %node.short(), ?at, "is nearby");
-                    self.table.nearby(*node, at, now());
+                    self.table.nearby(*node, &at, now());
                 }
             }
         }
@@ -148,16 +149,18 @@ impl Beacon {
 }
 
 impl Station {
-    fn open(
-        link: Link,
-        own: Vec<IpAddr>,
-        service: Service,
-        tell: mpsc::Sender<(Link, Heard)>,
-    ) -> std::io::Result<Self> {
+    fn open(link: Link, ground: Ground, service: Service, tell: mpsc::Sender<(Link, Heard)>) -> std::io::Result<Self> {
         let socket = Arc::new(link.open()?);
         let reading = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&socket), link, service, tell)));
         let ask_at = Instant::now();
-        Ok(Self { link, own, socket, ask_at, ask_again: ASK_AGAIN, answer_at: None, answered: None, _reading: reading })
+        let ask_again = ASK_AGAIN;
+        Ok(Self { link, ground, socket, ask_at, ask_again, answer_at: None, answered: None, _reading: reading })
+    }
+
+    /// Of addresses that somebody named here those that are here. Anybody can name any, and every node that hears of one tries
+    /// it: those of other networks are not for this one to name.
+    fn near(&self, named: &[SocketAddr]) -> Vec<SocketAddr> {
+        named.iter().copied().filter(|addr| self.ground.is_near(addr.ip())).collect()
     }
 
     fn asked(&mut self) {
@@ -177,7 +180,7 @@ impl Station {
         if self.answer_at.is_some_and(|at| at <= now) {
             if let Some((me, listen)) = answer {
                 let mut listen = listen.to_vec();
-                listen.sort_by_key(|addr| !self.own.contains(&addr.ip()));
+                listen.sort_by_key(|addr| !self.ground.is_own(addr.ip()));
                 self.send(&service.answer(me, &listen)).await;
             }
             self.answer_at = None;
@@ -230,8 +233,8 @@ impl Search {
     pub(crate) async fn begin(mesh: MeshId, node: NodeId) -> Self {
         let service = Service::of(mesh);
         let (tell, heard) = mpsc::channel(WAITING);
-        let open = |(link, own): (Link, Vec<IpAddr>)| {
-            Some((link, Station::open(link, own, service.clone(), tell.clone()).ok()?))
+        let open = |(link, ground): (Link, Ground)| {
+            Some((link, Station::open(link, ground, service.clone(), tell.clone()).ok()?))
         };
         let stations = links(None).await.into_iter().filter_map(open).collect();
         Self { service, node, stations, heard }
@@ -242,9 +245,11 @@ impl Search {
         loop {
             let due = self.stations.values().map(|station| station.ask_at).min();
             tokio::select! {
-                Some((_, heard)) = self.heard.recv() => {
+                Some((link, heard)) = self.heard.recv() => {
                     let Heard::Answer(nodes) = heard else { continue };
-                    if let Some((_, at)) = nodes.into_iter().find(|(node, _)| *node == self.node) {
+                    let at = nodes.into_iter().find(|(node, _)| *node == self.node).map(|(_, at)| at);
+                    let at = at.zip(self.stations.get(&link)).map(|(at, station)| station.near(&at));
+                    if let Some(at) = at.filter(|at| !at.is_empty()) {
                         return at;
                     }
                 }
