@@ -17,6 +17,8 @@ use support::until::{so_or, until};
 
 /// How long a silent node is listened to, which only time can show: first questions, dials and relays come within a second.
 const SILENCE: Duration = Duration::from_secs(5);
+/// How long it takes until a dial to nobody has ended and the next one has begun.
+const NEXT_DIAL: Duration = Duration::from_secs(13);
 /// Nobody's address here.
 const NOBODY: &str = "10.77.0.99:9";
 
@@ -246,6 +248,8 @@ async fn a_flood_of_false_answers_parts_nobody_and_fills_no_memory() -> Result<(
     let believed = list(&peers[0], "/addresses")?;
     let lies = believed.iter().filter(|at| at.as_str().is_some_and(|at| at.starts_with("10.77.3.1"))).count();
     ensure!(believed.len() <= 16 && lies > 0, "of the flood came {believed:?}");
+    // The dial that began when the victim went knew only where it had been.
+    tokio::time::sleep(NEXT_DIAL).await;
     b.run_agent(&[]).await?;
     meet(&a, &b, "10.77.3.2").await?;
     let sent = capture.end().await?;
