@@ -7,6 +7,7 @@
 
 mod drive;
 mod error;
+mod pace;
 mod peers;
 mod piece;
 mod plan;
@@ -38,6 +39,10 @@ pub struct Patience {
     pub stall: Duration,
     /// The least a provider must bring per second, over a window.
     pub least: ByteSize,
+    /// How long a provider may be a quarter as fast as another one, before that one is asked for its piece instead.
+    pub slow: Duration,
+    /// How long a piece may take where it is not known what others can do, and somebody waits who was never tried.
+    pub unproven: Duration,
     /// The first rest after a fault; it doubles with each one in a row, with jitter, up to [`Patience::longest`].
     pub rest: Duration,
     /// The longest rest.
@@ -51,6 +56,8 @@ impl Default for Patience {
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(10),
             least: ByteSize(4 << 10),
+            slow: Duration::from_secs(5),
+            unproven: Duration::from_secs(30),
             rest: Duration::from_millis(500),
             longest: Duration::from_secs(30),
         }
