@@ -314,7 +314,8 @@ async fn start_mesh(
         StartError::Listen(_) => ApiError::failed(error, "Give another address with --listen, or stop what uses it."),
         _ => ApiError::failed(error, "See the agent's log."),
     })?;
-    if let Some(port) = mesh.endpoint().bound_sockets().first().map(SocketAddr::port) {
+    let bound = mesh.endpoint().map(|endpoint| endpoint.bound_sockets()).unwrap_or_default();
+    if let Some(port) = bound.first().map(SocketAddr::port) {
         home.store.set_meta(&[(PORT, &port.to_le_bytes())])?;
     }
     Ok(mesh)

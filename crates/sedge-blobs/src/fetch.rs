@@ -86,6 +86,28 @@ pub struct Progress {
     pub rate: ByteSize,
 }
 
+/// What a fetch dials from. It is asked for each connection, since a node that was silent may have another endpoint afterwards.
+#[derive(Clone)]
+pub struct DialFrom(Arc<dyn Fn() -> Option<Endpoint> + Send + Sync>);
+
+impl DialFrom {
+    /// Dials from whatever endpoint there is. Where there is none, nobody can be reached.
+    pub fn new(endpoint: impl Fn() -> Option<Endpoint> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(endpoint))
+    }
+
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        (self.0)()
+    }
+}
+
+impl From<&Endpoint> for DialFrom {
+    fn from(endpoint: &Endpoint) -> Self {
+        let endpoint = endpoint.clone();
+        Self::new(move || Some(endpoint.clone()))
+    }
+}
+
 /// A running fetch, shared by all who want the same file. Dropping the last handle ends it; what it brought stays.
 #[derive(Debug)]
 pub struct Fetch {
@@ -135,7 +157,7 @@ impl BlobStore {
     /// the same file are one, with the first caller's candidates and seed.
     pub fn fetch(
         &self,
-        endpoint: &Endpoint,
+        from: impl Into<DialFrom>,
         file: &ModelFile,
         candidates: watch::Receiver<Vec<NodeId>>,
         options: FetchOptions,
@@ -149,8 +171,7 @@ impl BlobStore {
         let start = Progress { have: ByteSize(0), total: file.size, from: None, rate: ByteSize(0) };
         let (progress_tx, progress) = watch::channel(start);
         let (outcome_tx, outcome) = watch::channel(None);
-        let work =
-            drive::run(self.inner.clone(), endpoint.clone(), file.clone(), candidates, options.seed, progress_tx);
+        let work = drive::run(self.inner.clone(), from.into(), file.clone(), candidates, options.seed, progress_tx);
         let task = tokio::spawn(async move {
             outcome_tx.send_replace(Some(work.await));
         });

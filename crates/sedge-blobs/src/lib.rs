@@ -24,7 +24,7 @@ mod store;
 mod sweep;
 
 pub use add::AddError;
-pub use fetch::{Fetch, FetchError, FetchOptions, Patience, Progress};
+pub use fetch::{DialFrom, Fetch, FetchError, FetchOptions, Patience, Progress};
 pub use hold::{DiscardError, ProveError};
 /// The protocol that [`Server`] speaks.
 pub use iroh_blobs::ALPN;

@@ -161,13 +161,6 @@ pub(crate) async fn connect_relays(endpoint: &Endpoint, relays: &[RelayAddress])
     }
 }
 
-/// Looks for an endpoint's relays no more. One that it is connected to stays so, as the library has no way to leave it.
-pub(crate) async fn leave_relays(endpoint: &Endpoint, relays: &[RelayAddress]) {
-    for url in relay_urls(relays) {
-        endpoint.remove_relay(&url).await;
-    }
-}
-
 /// The relays as iroh names them.
 pub(crate) fn relay_urls(relays: &[RelayAddress]) -> impl Iterator<Item = RelayUrl> {
     relays.iter().filter_map(|relay| relay.as_str().parse().ok())

@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::{Endpoint, Watcher};
 use sedge_statement::{MeshId, NodeId};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -22,7 +21,7 @@ use tracing::{debug, trace};
 
 use crate::admission::Gatekeeper;
 use crate::clock::now;
-use crate::endpoint::listen_addresses;
+use crate::line::Line;
 use crate::peers::PeerTable;
 use links::{Ground, Link, links};
 use packet::{Heard, MAX_PACKET, Service};
@@ -47,7 +46,7 @@ const WAITING: usize = 64;
 /// Lets this node be found, and finds.
 pub(crate) struct Beacon {
     pub(crate) mesh: MeshId,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) line: Line,
     pub(crate) table: PeerTable,
     pub(crate) gatekeeper: Gatekeeper,
 }
@@ -70,10 +69,10 @@ impl Beacon {
     /// Runs until cancelled.
     pub(crate) async fn run(self, cancel: CancellationToken) {
         let service = Service::of(self.mesh);
-        let me = NodeId::from_bytes(*self.endpoint.id().as_bytes());
+        let me = self.line.node();
         let (tell, mut heard) = mpsc::channel(WAITING);
         let mut stations = Stations::new();
-        let mut own = self.endpoint.watch_addr();
+        let mut moves = self.line.moves();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look = 0u32;
@@ -86,16 +85,14 @@ impl Beacon {
                     look = look.wrapping_add(1);
                     refresh = look % LOOKS_PER_REFRESH == 1 || stations.is_empty() || !self.gatekeeper.is_online();
                 }
-                moved = own.updated() => match moved {
-                    Ok(_) => {
-                        refresh = true;
-                        stations.values_mut().for_each(|station| station.answer_at = Some(Instant::now()));
-                    }
-                    Err(_) => return,
-                },
+                // The sender lives as long as the line.
+                _ = moves.changed() => {
+                    refresh = true;
+                    stations.values_mut().for_each(|station| station.answer_at = Some(Instant::now()));
+                }
                 Some((link, words)) = heard.recv() => self.hear(link, words, me, &mut stations),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    let listen = listen_addresses(&self.endpoint);
+                    let listen = self.line.addresses();
                     for station in stations.values_mut() {
                         station.speak(&service, Some((me, &listen))).await;
                     }
@@ -109,7 +106,7 @@ impl Beacon {
 
     /// Opens and closes stations as networks come and go. A silent node has none: joining a group is itself heard.
     async fn refresh(&self, stations: &mut Stations, service: &Service, tell: &mpsc::Sender<(Link, Heard)>) {
-        let listen = listen_addresses(&self.endpoint);
+        let listen = self.line.addresses();
         let heard_by_others = self.gatekeeper.is_online() && listen.iter().any(|addr| !addr.ip().is_loopback());
         let wanted = if heard_by_others { links(Some(&listen)).await } else { BTreeMap::new() };
         stations.retain(|link, _| wanted.contains_key(link));

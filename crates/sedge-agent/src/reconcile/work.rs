@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_blobs::{FetchOptions, ProveError};
+use sedge_blobs::{DialFrom, FetchOptions, ProveError};
 use sedge_runtime::Gated;
 use sedge_slot::{Offer, Outcome, Reason, Serving};
 use sedge_statement::{ModelFile, ReleaseId, RolloutId, SlotName, Variant, VariantName};
@@ -140,7 +140,9 @@ async fn fetch_all(
     for file in files {
         let seed = u64::from_le_bytes(*core.me().as_bytes().first_chunk().expect("an id has 32 bytes"));
         let options = FetchOptions { deadline, seed };
-        let fetch = core.blobs.fetch(core.mesh.endpoint(), file, providers.of(file.blake3), options);
+        let mesh = core.mesh.clone();
+        let from = DialFrom::new(move || mesh.endpoint());
+        let fetch = core.blobs.fetch(from, file, providers.of(file.blake3), options);
         fetch.done().await.map_err(|error| error.to_string())?;
     }
     Ok(())

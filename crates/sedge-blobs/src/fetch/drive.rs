@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use sedge_statement::{ByteSize, ModelFile, NodeId};
 use tokio::sync::{mpsc, watch};
@@ -17,7 +16,7 @@ use super::pace::{self, Clock};
 use super::peers::{Fault, Peers};
 use super::piece::{Arrived, Delivery, Depot, End};
 use super::proof::{Proof, Prover};
-use super::{Progress, Ranges, plan};
+use super::{DialFrom, Progress, Ranges, plan};
 use crate::hold::CompleteError;
 use crate::index::Claim;
 use crate::node;
@@ -33,7 +32,7 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 /// with the manifest; wants for providers, it waits.
 pub(crate) async fn run(
     inner: Arc<Inner>,
-    endpoint: Endpoint,
+    from: DialFrom,
     file: ModelFile,
     candidates: watch::Receiver<Vec<NodeId>>,
     seed: u64,
@@ -48,7 +47,7 @@ pub(crate) async fn run(
         return Err(FetchError::WrongLength { file: file.name, wanted: ByteSize(0), found: ByteSize(0) });
     }
     for seed in [seed, seed.wrapping_add(1)] {
-        let depot = (inner.clone(), endpoint.clone(), file.clone());
+        let depot = (inner.clone(), from.clone(), file.clone());
         let proof = bring(depot, candidates.clone(), seed, &progress).await?;
         if let Some(path) = finish(&inner, &file, proof).await? {
             return Ok(path);
@@ -60,7 +59,7 @@ pub(crate) async fn run(
 
 /// Brings the store every byte that it lacks, and hashes the file meanwhile.
 async fn bring(
-    (inner, endpoint, file): (Arc<Inner>, Endpoint, ModelFile),
+    (inner, from, file): (Arc<Inner>, DialFrom, ModelFile),
     candidates: watch::Receiver<Vec<NodeId>>,
     seed: u64,
     progress: &watch::Sender<Progress>,
@@ -75,7 +74,7 @@ async fn bring(
     let (arrived_tx, arrived) = mpsc::channel(NOTES);
     let mut drive = Drive {
         peers: Peers::new(inner.patience.clone(), seed),
-        depot: Depot { inner, endpoint, file, arrived: arrived_tx },
+        depot: Depot { inner, from, file, arrived: arrived_tx },
         candidates,
         links: BTreeMap::new(),
         in_flight: JoinSet::new(),
@@ -166,8 +165,8 @@ impl Drive {
     /// Orders as many pieces as there are providers free.
     fn order(&mut self) {
         let inner = &self.depot.inner;
-        let me = node::node_id(self.depot.endpoint.id());
-        let able = |peer: &NodeId| *peer != me && !inner.is_liar(*peer);
+        let me = self.depot.from.endpoint().map(|endpoint| node::node_id(endpoint.id()));
+        let able = |peer: &NodeId| Some(*peer) != me && !inner.is_liar(*peer);
         let candidates: Vec<NodeId> = self.candidates.borrow_and_update().iter().copied().filter(able).collect();
         self.peers.update(candidates);
         let slots = self.peers.slots(Instant::now());

@@ -16,7 +16,7 @@ pub(crate) const LOOK: Duration = Duration::from_millis(200);
 /// A provider is too slow where another one brings so many times as much.
 const TIMES_SLOWER: u64 = 4;
 /// A piece is asked of a second provider where that one would have it in less than this part of the time that is left to the first.
-const TIMES_SOONER: u64 = 2;
+const TIMES_SOONER: u32 = 2;
 /// And where at least so much time is gained by it: for less, nothing is asked for twice.
 const GAIN: Duration = Duration::from_millis(500);
 
@@ -100,7 +100,7 @@ impl Pace {
         let time = |rate: u64| {
             Duration::from_micros((missing.saturating_mul(1_000_000)).checked_div(rate).unwrap_or(u64::MAX))
         };
-        self.waited > GAIN && time(self.rate()) > time(other).saturating_mul(TIMES_SOONER as u32).saturating_add(GAIN)
+        self.waited > GAIN && time(self.rate()) > time(other).saturating_mul(TIMES_SOONER).saturating_add(GAIN)
     }
 }
 

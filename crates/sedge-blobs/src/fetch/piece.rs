@@ -5,7 +5,6 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::Endpoint;
 use iroh::endpoint::{Connection, ConnectionError, ReadError};
 use iroh_blobs::get::fsm::{
     self, AtBlobContent, AtBlobHeaderNextError, AtConnected, BlobContentNext, ConnectedNext, DecodeError,
@@ -15,6 +14,7 @@ use sedge_statement::{ByteSize, ModelFile, NodeId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::DialFrom;
 use super::error::FetchError;
 use super::pace::{self, Clock};
 use super::peers::Fault;
@@ -59,7 +59,7 @@ pub(crate) struct Delivery {
 #[derive(Clone)]
 pub(crate) struct Depot {
     pub(crate) inner: Arc<Inner>,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) from: DialFrom,
     pub(crate) file: ModelFile,
     pub(crate) arrived: mpsc::Sender<Arrived>,
 }
@@ -90,7 +90,8 @@ impl Depot {
 
     async fn connect(&self, peer: NodeId) -> Result<Connection, Fault> {
         let id = node::endpoint_id(peer).ok_or(Fault::Unreachable)?;
-        let connecting = self.endpoint.connect(id, iroh_blobs::ALPN);
+        let endpoint = self.from.endpoint().ok_or(Fault::Unreachable)?;
+        let connecting = endpoint.connect(id, iroh_blobs::ALPN);
         match tokio::time::timeout(self.inner.patience.connect, connecting).await {
             Ok(Ok(link)) => Ok(link),
             Ok(Err(error)) => {
