@@ -106,12 +106,14 @@ async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_
 /// A node told to be silent leaves the relay, and comes back to it when it may speak again.
 async fn goes_silent(node: &Node, host: &str, other: &str, url: &str) -> Result<()> {
     node.ask(&["agent", "offline"]).await?;
-    // The relay hears the end of the connection, and the system of both ends agrees on it.
+    // The last words of the connections that it ended are on their way.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let capture = Capture::of(host).await?;
     // The other one dials it through the relay meanwhile, which would pass that on to whoever is connected.
     tokio::time::sleep(SILENCE).await;
-    let sent = capture.end().await?;
+    let mut sent = capture.end().await?;
+    // The kernel says twice that nobody here listens to a group any more, when it likes.
+    sent.retain(|s| !["igmp", "icmp6"].contains(&s.protocol.as_str()));
     ensure!(sent.is_empty(), "a silent node sent {sent:?}");
     node.ask(&["agent", "online"]).await?;
     until("being connected through the relay again", async || {

@@ -1,9 +1,9 @@
 //! Fetching a file from other nodes.
 //!
 //! A fetch is a plan over byte ranges: `plan` says which provider brings which piece, `peers` keeps what is known of
-//! each provider, `piece` brings one piece, `drive` runs the three until the store has every byte, and `proof` hashes what the store
-//! has from the beginning on. How pieces and
-//! providers are matched is `plan`'s alone.
+//! each provider, `piece` brings one piece, `pace` says when somebody else should bring it instead, `drive` runs these until the
+//! store has every byte, and `proof` hashes what the store has from the beginning on. How pieces and providers are matched is
+//! `plan`'s alone.
 
 mod drive;
 mod error;
