@@ -341,12 +341,13 @@ async fn endless_data_in_streams_that_nobody_reads_fills_no_memory() -> Result<(
     for (whom, alpn) in [(&intruder, sedge_blobs::ALPN), (&intruder, SYNC_ALPN), (&stranger, JOIN_ALPN)] {
         for _ in 0..TOO_MANY_CONNECTIONS {
             let connection = whom.dial(&siege.victim, alpn).await?;
-            sent += hostile::fill(&connection).await;
-            held.push(connection);
+            let (bytes, streams) = hostile::fill(&connection).await;
+            sent += bytes;
+            held.push((connection, streams));
         }
     }
     ensure!(sent > 256 << 10, "only {sent} bytes went out, which is no attack");
-    let open = held.iter().filter(|connection| connection.close_reason().is_none()).count();
+    let open = held.iter().filter(|(connection, _)| connection.close_reason().is_none()).count();
     println!("{} connections, {open} of them still open; {} KiB went out", held.len(), sent >> 10);
     siege.holds().await
 }

@@ -4,16 +4,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use iroh::endpoint::{Connection, RecvStream, SendStream, presets};
+use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream, presets};
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode};
 use sedge_fleet::testing::{doc_id, head, hello_frame, links_frame};
 use sedge_mesh::{Applicant, PeerAddr, SYNC_ALPN};
 use sedge_statement::{DocId, DocKind, MeshId, NodeId, Object, SecretKey, Ticket};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::support::node::Node;
 use crate::support::until::{DEADLINE, so_or, until};
+
+/// How many streams are filled.
+const STREAMS: usize = 12;
+/// How much is sent on one connection, bytes. Of more the node's transport ends it, for the pieces that it came in.
+const MOST: u64 = 4 << 20;
+/// After how long a stream that takes nothing is full.
+const BLOCKED: Duration = Duration::from_millis(200);
 
 /// Somebody who can reach a node. As [`Intruder::stranger`] it has a key and nothing else.
 #[derive(Debug)]
@@ -95,27 +102,28 @@ impl Intruder {
     }
 }
 
-/// Sends on as many streams of every kind as the node lets it open, until for half a second nothing more goes out.
-pub(crate) async fn fill(connection: &Connection) -> u64 {
-    let mut filling = JoinSet::new();
-    for n in 0..400 {
-        let connection = connection.clone();
-        filling.spawn(async move {
-            let mut send: SendStream =
-                if n % 2 == 0 { connection.open_bi().await?.0 } else { connection.open_uni().await? };
-            while send.write_all(&[0xff; 16 << 10]).await.is_ok() {}
-            anyhow::Ok(())
-        });
+/// Sends on streams of every kind, one after another, as much as the node lets it and its transport bears. Says how many bytes
+/// went out, and keeps the streams open.
+pub(crate) async fn fill(connection: &Connection) -> (u64, Vec<SendStream>) {
+    let (mut open, mut said) = (Vec::new(), 0);
+    for n in 0..STREAMS {
+        let opening = async {
+            Ok::<_, ConnectionError>(if n % 2 == 0 {
+                connection.open_uni().await?
+            } else {
+                connection.open_bi().await?.0
+            })
+        };
+        let Ok(Ok(mut send)) = timeout(BLOCKED, opening).await else { continue };
+        while said < MOST
+            && let Ok(Ok(())) = timeout(BLOCKED, send.write_all(&[0xff; 16 << 10])).await
+        {
+            said += 16 << 10;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        open.push(send);
     }
-    let (mut sent, mut still) = (0, 0);
-    while still < 20 {
-        tokio::time::sleep(Duration::from_millis(25)).await;
-        let now = connection.stats().udp_tx.bytes;
-        // Acknowledgements and probes go on for ever.
-        still = if now > sent + (8 << 10) { 0 } else { still + 1 };
-        sent = now;
-    }
-    sent
+    (connection.stats().udp_tx.bytes, open)
 }
 
 /// A connection on which anything can be said.
