@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use iroh_relay::server::{RelayConfig, Server, ServerConfig};
@@ -24,6 +25,9 @@ const BE_A_RELAY: &str = "SEDGE_TEST_RELAY";
 const RELAY: &str = "10.78.0.1:3340";
 /// What the relay says once it listens.
 const READY: &str = "relay ready";
+
+/// How long a silent node is listened to: longer than the other one waits before it dials again.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// This program, run again with [`BE_A_RELAY`], is the relay of the other test on a host of its own. Run otherwise, it starts such a one here.
 #[tokio::test(flavor = "multi_thread")]
@@ -88,6 +92,7 @@ async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_
         let answer = answer(node).await?;
         ensure!(answer.sha256 == proven, "{} answers with {answer:?}, and not {proven}", node.name);
     }
+    goes_silent(&b, &host_b, &id_a, &url).await?;
     a.stop().await?;
     b.stop().await?;
     for capture in captures {
@@ -100,6 +105,26 @@ async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_
     }
     println!("2 hosts without a route, 1 relay: both answer with {proven:.10}, nothing went elsewhere");
     Ok(())
+}
+
+/// A node told to be silent leaves the relay, and comes back to it when it may speak again.
+async fn goes_silent(node: &Node, host: &str, other: &str, url: &str) -> Result<()> {
+    node.ask(&["agent", "offline"]).await?;
+    // The last words of the connections that it ended are on their way.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let capture = Capture::of(host).await?;
+    // The other one dials it through the relay meanwhile, which would pass that on to whoever is connected.
+    tokio::time::sleep(SILENCE).await;
+    let mut sent = capture.end().await?;
+    // The kernel says twice that nobody here listens to a group any more, when it likes.
+    sent.retain(|s| !["igmp", "icmp6"].contains(&s.protocol.as_str()));
+    ensure!(sent.is_empty(), "a silent node sent {sent:?}");
+    node.ask(&["agent", "online"]).await?;
+    until("being connected through the relay again", async || {
+        let path = path_to(&node.status().await?, other);
+        Ok(so_or(path.as_ref().is_some_and(|path| *path == format!("relay {url}")), || format!("{path:?}")))
+    })
+    .await
 }
 
 /// Runs this program again as a relay, on another host where one is named.

@@ -58,8 +58,11 @@ async fn revoked_peer_still_connected_is_cut_off_and_the_rest_go_on() -> Result<
         node.is_connected(&gamma, false).await?;
     }
     c.is_connected(&beta, false).await?;
-    let shown = c.ask(&["mesh", "show"]).await?;
-    ensure!(list(&shown, "/revoked")?.iter().any(|node| node["id"] == gamma.as_str()), "it knows of it: {shown}");
+    until("gamma knowing of it", async || {
+        let shown = c.ask(&["mesh", "show"]).await?;
+        Ok(so_or(list(&shown, "/revoked")?.iter().any(|node| node["id"] == gamma.as_str()), || shown.to_string()))
+    })
+    .await?;
     let doctor = c.run(&["doctor"]).await?;
     ensure!(doctor.stdout.contains("revoked"), "its doctor says so: {doctor}");
 

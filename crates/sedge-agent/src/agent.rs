@@ -43,6 +43,7 @@ pub struct AgentConfig {
     peers: Vec<PeerAddr>,
     relays: Vec<RelayAddress>,
     nearby: bool,
+    neighbours: Option<usize>,
     limits: Limits,
 }
 
@@ -51,7 +52,7 @@ impl AgentConfig {
     /// for members on the local network, and uses no relay but those of the ticket that it joined with.
     pub fn new(home: impl Into<PathBuf>) -> Self {
         let (listen, peers, relays) = (Vec::new(), Vec::new(), Vec::new());
-        Self { home: home.into(), listen, peers, relays, nearby: true, limits: Limits::default() }
+        Self { home: home.into(), listen, peers, relays, nearby: true, neighbours: None, limits: Limits::default() }
     }
 
     /// Listens at this address, beside any other given so.
@@ -72,6 +73,14 @@ impl AgentConfig {
     #[must_use]
     pub fn nearby(mut self, nearby: bool) -> Self {
         self.nearby = nearby;
+        self
+    }
+
+    /// Looks for so many neighbours by itself, beside the peers that it is told of and whoever dials it; none with 0. Each is a
+    /// connection that a metered line pays for; fewer than two may cut a node off.
+    #[must_use]
+    pub fn neighbours(mut self, neighbours: usize) -> Self {
+        self.neighbours = Some(neighbours);
         self
     }
 
@@ -147,9 +156,6 @@ impl Agent {
             if let Err(error) = mesh.publish(object).await {
                 tracing::error!(%error, "a certificate issued here cannot be published");
             }
-        }
-        if home.store.meta(OFFLINE)?.is_some_and(|value| value == SILENT) {
-            mesh.offline().await;
         }
 
         let host = ModelHost::new(Backends::embedded());
@@ -305,6 +311,10 @@ async fn start_mesh(
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let mut mesh_config = MeshConfig::new(home.key.clone(), genesis).peers(config.peers.iter().copied());
     mesh_config = mesh_config.sightings(known).relays(relays).nearby(config.nearby);
+    mesh_config = mesh_config.offline(home.store.meta(OFFLINE)?.is_some_and(|value| value == SILENT));
+    if let Some(neighbours) = config.neighbours {
+        mesh_config = mesh_config.neighbours(neighbours);
+    }
     let listen = if config.listen.is_empty() { vec![free_or_any(any(port))] } else { config.listen.clone() };
     for at in listen {
         mesh_config = mesh_config.listen(at);
@@ -317,7 +327,8 @@ async fn start_mesh(
         StartError::Listen(_) => ApiError::failed(error, "Give another address with --listen, or stop what uses it."),
         _ => ApiError::failed(error, "See the agent's log."),
     })?;
-    if let Some(port) = mesh.endpoint().bound_sockets().first().map(SocketAddr::port) {
+    let bound = mesh.endpoint().map(|endpoint| endpoint.bound_sockets()).unwrap_or_default();
+    if let Some(port) = bound.first().map(SocketAddr::port) {
         home.store.set_meta(&[(PORT, &port.to_le_bytes())])?;
     }
     Ok(mesh)

@@ -115,7 +115,7 @@ impl Core {
         if offline {
             self.mesh.offline().await;
         } else {
-            self.mesh.online();
+            self.mesh.online().await;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What is wrong here, and what to do about it.
 
-use sedge_statement::{ByteSize, Role};
+use sedge_statement::ByteSize;
 
 use crate::api::Diagnosis;
 use crate::core::Core;

@@ -25,7 +25,7 @@ mod sweep;
 mod turn;
 
 pub use add::AddError;
-pub use fetch::{Fetch, FetchError, FetchOptions, Patience, Progress};
+pub use fetch::{DialFrom, Fetch, FetchError, FetchOptions, Patience, Progress};
 pub use hold::{DiscardError, ProveError};
 /// The protocol that [`Server`] speaks.
 pub use iroh_blobs::ALPN;

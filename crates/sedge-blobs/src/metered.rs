@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use iroh::endpoint::{SendStream as Stream, VarInt};
@@ -11,6 +12,9 @@ use sedge_statement::NodeId;
 
 use crate::limit::Limiter;
 use crate::serve::Admission;
+
+/// How long a reader may take over one block, of 16 KiB at most. Whoever needs longer keeps others waiting, and is not answered on.
+const BLOCK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Lets blocks out one by one, as the limit has it. Where there is no limit a block costs a lock: iroh-blobs' own events for throttling
 /// cost two messages between tasks for each 16 KiB.
@@ -36,6 +40,11 @@ impl Metered {
     }
 }
 
+/// Waits until the reader has room for what is sent, no longer than it may take.
+async fn taken(sending: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    tokio::time::timeout(BLOCK_DEADLINE, sending).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
 impl SendStream for Metered {
     /// Sends a block of weights.
     async fn send_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
@@ -43,7 +52,7 @@ impl SendStream for Metered {
         self.meter.limiter.take(size).await;
         // Asked of each block: a file takes hours under a limit, and a member may be revoked meanwhile.
         let sent = if self.meter.admission.may_connect(self.meter.peer) {
-            self.stream.send_bytes(bytes).await
+            taken(self.stream.send_bytes(bytes)).await
         } else {
             Err(io::Error::new(io::ErrorKind::PermissionDenied, "no longer admitted"))
         };
@@ -57,7 +66,7 @@ impl SendStream for Metered {
 
     /// Sends what goes with them: a length, pairs of hashes.
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.send(bytes).await
+        taken(self.stream.send(bytes)).await
     }
 
     async fn sync(&mut self) -> io::Result<()> {

@@ -149,6 +149,11 @@ impl Fleet {
         self.membership.is_member(&peer, self.time(now))
     }
 
+    /// Whether a peer is revoked and is being told so: its session ends with the next tick.
+    pub fn dismisses(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.dismissed)
+    }
+
     /// This node's time: its clock's, and never before what an authority signed.
     fn time(&self, now: Timestamp) -> Timestamp {
         now.max(self.verified_time())

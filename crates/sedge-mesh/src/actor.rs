@@ -234,17 +234,22 @@ impl Actor {
         let time = now();
         self.table.heard(peer, time);
         if frame.is_empty() {
+            // It says that somebody is there, and not yet who.
+            if self.sessions.get(&peer).is_some_and(|held| !held.admitted) {
+                self.close(peer, Closing::Violation, deeds);
+            }
             return;
         }
         let effects = self.fleet.handle(Event::Received { peer, frame }, time);
         self.collect(effects, deeds);
         let Some(held) = self.sessions.get_mut(&peer) else { return };
-        if !held.admitted {
+        if !held.admitted && !self.fleet.dismisses(&peer) {
             if !self.fleet.admit(peer, time) {
                 self.close(peer, Closing::NotAMember, deeds);
                 return;
             }
             held.admitted = true;
+            self.gatekeeper.admit(&held.connection);
         }
     }
 
@@ -345,7 +350,7 @@ impl Actor {
         if *view == **self.view.borrow() {
             return;
         }
-        self.gatekeeper.set_members(view.members.keys().copied().collect());
+        self.gatekeeper.set_members(view.members.keys().copied().collect(), |node| self.fleet.dismisses(node));
         self.view.send_replace(view);
     }
 

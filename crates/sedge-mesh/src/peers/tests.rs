@@ -21,7 +21,7 @@ fn wall() -> Timestamp {
 }
 
 fn peers() -> Peers {
-    Peers::new(node(0))
+    Peers::new(node(0), NEIGHBOURS)
 }
 
 fn at(n: u8, port: u16) -> PeerAddr {
