@@ -183,6 +183,7 @@ mod tests {
             "rollout": "ab".repeat(32), "slot": "detector", "model": "digits:1.0.0", "release": "cd".repeat(32),
             "state": "halted", "author": "laptop", "created_at": time, "total": 1, "committed": 0, "failed": 1,
             "selector": "cell=**", "reason": WORDS,
+            "approvals": {"by": [WORDS], "needed": 2}, "release_approvals": {"by": ["laptop"], "needed": 1},
             "quorum": "80%", "max_failed": 0, "failures": ["robot-1"], "soak_ms": 1, "probation_ms": 1,
             "deadline": time, "start_by": null, "over": true,
             "controls": [{"action": "halt", "by": "laptop", "reason": WORDS, "at": time}],
@@ -197,7 +198,7 @@ mod tests {
             }],
             "revision": 1,
         });
-        is_shown_harmless(&answer, 4, text);
+        is_shown_harmless(&answer, 5, text);
         let explained = json!({"rollout": "ab".repeat(32), "node": "robot-1", "reasons": [WORDS, WORDS]});
         is_shown_harmless(&explained, 2, explanation);
     }
