@@ -184,3 +184,43 @@ async fn a_node_moves_to_another_cell_and_a_selector_follows_it() -> Result<()> 
     ensure!(same.status == Some(exit::USAGE), "nothing would change: {same}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_node_without_a_network_joins_by_two_files() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut a = Node::new(dir.path(), "alpha");
+    a.init().await?;
+    a.start(&[]).await?;
+    let (mut d, e) = (Node::new(dir.path(), "delta"), Node::new(dir.path(), "epsilon"));
+    let written = |name: &str, text: &str| -> Result<String> {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(word(&path)?.to_owned())
+    };
+    let request = d.ask(&["enroll", "request", "--name", "delta"]).await?;
+    let request = written("delta.request", text(&request, "/request")?)?;
+    let approve = ["enroll", "approve", &request, "--cell", "plant-7", "--label", "site=oslo"];
+    let approved = a.ask(&approve).await?;
+    let approval = written("delta.approval", text(&approved, "/approval")?)?;
+
+    e.ask(&["enroll", "request", "--name", "epsilon"]).await?;
+    let stolen = e.run(&["join", "--approval", &approval]).await?;
+    ensure!(stolen.status == Some(exit::REFUSED), "an approval is of one key alone: {stolen}");
+    let cut = written("cut.approval", &text(&approved, "/approval")?[..200])?;
+    let damaged = d.run(&["join", "--approval", &cut]).await?;
+    ensure!(damaged.status == Some(exit::USAGE), "a damaged file is named as such: {damaged}");
+    let swapped = a.run(&["enroll", "approve", &approval]).await?;
+    ensure!(swapped.status == Some(exit::USAGE), "an approval is no request: {swapped}");
+
+    let joined = d.ask(&["join", "--approval", &approval]).await?;
+    ensure!(joined["node"]["name"] == "delta" && joined["node"]["cell"] == "plant-7", "{joined}");
+    d.start(&[]).await?;
+    d.is_connected(&a.id().await?, true).await?;
+    members_are(&d, &["alpha", "delta"]).await?;
+    let again = a.ask(&approve).await?;
+    ensure!(again["node"] == approved["node"] && members(&a).await?.len() == 2, "it is enrolled once: {again}");
+    let name = written("twin.request", text(&e.ask(&["enroll", "request", "--name", "delta"]).await?, "/request")?)?;
+    let taken = a.run(&["enroll", "approve", &name]).await?;
+    ensure!(taken.status == Some(exit::REFUSED), "a name is one node's: {taken}");
+    Ok(())
+}

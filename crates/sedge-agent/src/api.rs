@@ -16,7 +16,7 @@ mod trust;
 pub use chat::{ChatEnd, ChatPart, ChatRequest, ChatUsage, InferParameters, TEXT_DATATYPE};
 pub use error::{ApiError, ErrorKind};
 pub use model::{Inference, LogEntry, Model, ModelAdd, ModelDetail, ModelVariant, Verification, VerifiedFile};
-pub use node::{Invitation, InviteRequest, Node, NodeDetail};
+pub use node::{Approved, EnrollApprove, Invitation, InviteRequest, Node, NodeDetail};
 pub use peat::{ImportFile, ImportRequest, Imported, ImportedCommand, ImportedModel, ModelDraft};
 pub use plan::{DeployPlan, Outlook, PlannedLoser, PlannedNode, PlannedOther, PlannedWave};
 pub use request::{Reply, Request, WATCH_LIMIT};

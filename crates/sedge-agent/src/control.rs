@@ -191,6 +191,7 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::NodeList => json(core.nodes()),
         Request::NodeShow { node } => json(core.node(&node)?),
         Request::Invite(request) => json(core.invite(request)?),
+        Request::EnrollApprove(request) => json(core.approve_enrolment(request).await?),
         Request::ModelAdd(request) => json(core.add_model(request).await?),
         Request::ModelList => json(core.models()),
         Request::ModelShow { model } => json(core.model(&model)?),

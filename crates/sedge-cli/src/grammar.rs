@@ -17,7 +17,7 @@ use sedge_statement::{ByteSize, RelayAddress, SlotName};
 use crate::words;
 pub(crate) use chat::ChatArgs;
 pub(crate) use deploy::DeployArgs;
-pub(crate) use mesh::{InitArgs, InviteArgs, JoinArgs, MeshCommand};
+pub(crate) use mesh::{ApproveArgs, EnrollCommand, InitArgs, InviteArgs, JoinArgs, MeshCommand};
 pub(crate) use model::{AddArgs, ImportArgs, ModelCommand};
 pub(crate) use rollout::{ControlArgs, RolloutCommand};
 pub(crate) use trust::{LabelArgs, RevokeArgs, TrustCommand};
@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// Join a mesh
     #[command(after_help = "Example:\n  sedge join sedgeaf2x… --name robot-1 && sedge agent run")]
     Join(JoinArgs),
+    /// Join with no network: a request file one way, an approval file the other
+    #[command(subcommand)]
+    Enroll(EnrollCommand),
     /// Run this node's agent, or tell it something
     #[command(subcommand)]
     Agent(AgentCommand),

@@ -269,6 +269,14 @@ impl Mesh {
         Ok(result.await.map_err(|_| MeshPublishError::Stopped)??)
     }
 
+    /// What proves a node to one who knows only the genesis: its certificate, those above it, and every later version of the roots; empty where it has
+    /// none. None where the mesh stopped.
+    pub async fn path_of(&self, node: NodeId) -> Option<Vec<Object>> {
+        let (reply, path) = oneshot::channel();
+        self.ask(Command::Path { node, reply }).await?;
+        path.await.ok()
+    }
+
     /// What a node said up to a time, by its own clock, as far as it is held here: what a revocation of it keeps. None where the mesh
     /// stopped.
     pub async fn kept_of(&self, node: NodeId, until: Timestamp) -> Option<Kept> {

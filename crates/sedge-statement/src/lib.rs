@@ -12,12 +12,14 @@ pub mod codec;
 pub mod peat;
 
 mod approval;
+mod armor;
 mod bytesize;
 mod cell;
 mod certificate;
 mod control;
 mod deployment;
 mod document;
+mod enrolment;
 mod genesis;
 mod id;
 mod key;
@@ -47,6 +49,7 @@ pub use deployment::{
     Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError,
 };
 pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
+pub use enrolment::{EnrolApproval, EnrolRequest, EnrolmentError};
 pub use genesis::{Genesis, GenesisError};
 pub use id::{Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, RootsId, Sha256};
 pub use key::{SecretKey, Signature, VerifyError};

@@ -76,6 +76,22 @@ fn roots(mesh: MeshId) -> RootVersion {
     }
 }
 
+fn enrol_request() -> EnrolRequest {
+    EnrolRequest::sign(&key(6), "robot-6".parse().unwrap(), "aarch64".parse().unwrap(), "jetson-orin".parse().unwrap())
+}
+
+fn enrol_approval() -> EnrolApproval {
+    let (genesis, mesh) = genesis().sign(&key(1));
+    EnrolApproval {
+        mesh,
+        mesh_name: "acme".parse().unwrap(),
+        genesis: genesis.to_bytes(),
+        objects: vec![Object::sign(&key(1), mesh, &certificate()).to_bytes()],
+        peers: vec![(key(1).node_id(), vec!["10.0.0.1:47001".parse().unwrap()])],
+        relays: Vec::new(),
+    }
+}
+
 fn approval() -> Approval {
     Approval { of: Approved::Rollout(deployment().id()), at: Timestamp::from_millis(1_790_000_300_000) }
 }
@@ -266,6 +282,8 @@ fn book() -> String {
     line("profile", hex(codec::encode(&profile())));
     line("ticket", ticket().to_string());
     line("ticket-by-relay", ticket_by_relay().to_string());
+    line("enrol-request", enrol_request().to_string());
+    line("enrol-approval", enrol_approval().to_string());
     line("sha256-of-abc", Sha256::of(b"abc").to_string());
     line("blake3-of-abc", Blake3::of(b"abc").to_string());
     book
@@ -290,6 +308,8 @@ fn what_was_encoded_reads_back_equal() {
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Revocation>().unwrap(), revocation());
     let object = Object::sign(&key(1), mesh, &roots(mesh));
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<RootVersion>().unwrap(), roots(mesh));
+    assert_eq!(enrol_request().to_string().parse::<EnrolRequest>().unwrap(), enrol_request());
+    assert_eq!(enrol_approval().to_string().parse::<EnrolApproval>().unwrap(), enrol_approval());
     assert_eq!(Approval::from_bytes(&approval().to_bytes()).unwrap(), approval());
     assert_eq!(Release::from_bytes(&release().to_bytes()).unwrap(), release());
     assert_eq!(Release::from_bytes(&language_model().to_bytes()).unwrap(), language_model());

@@ -66,3 +66,29 @@ pub struct NodeDetail {
     /// What it says of its slots.
     pub slots: Vec<StatusSlot>,
 }
+
+/// Enrols a node that asked by file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EnrollApprove {
+    /// What `sedge enroll request` wrote there.
+    pub request: String,
+    /// Its cell.
+    pub cell: CellPath,
+    /// What it may do; `device` where there is none.
+    #[serde(default)]
+    pub roles: BTreeSet<Role>,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: BTreeMap<LabelKey, LabelValue>,
+}
+
+/// A node that was enrolled by file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Approved {
+    /// What `sedge join --approval` takes there.
+    pub approval: String,
+    /// The node.
+    pub node: NodeId,
+    /// Its name.
+    pub name: NodeName,
+}

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ApiError, ChatPart, ChatRequest, DeployRequest, ImportRequest, InferParameters, InviteRequest, LabelRequest,
-    ModelAdd, RevokeRequest, RotateRequest,
+    ApiError, ChatPart, ChatRequest, DeployRequest, EnrollApprove, ImportRequest, InferParameters, InviteRequest,
+    LabelRequest, ModelAdd, RevokeRequest, RotateRequest,
 };
 
 /// One request, one line of JSON on the control socket: `{"op": …, fields…}`.
@@ -26,6 +26,8 @@ pub enum Request {
     },
     /// Makes a ticket. Answer: [`Invitation`](super::Invitation).
     Invite(InviteRequest),
+    /// Enrols a node that asked by file. Answer: [`Approved`](super::Approved).
+    EnrollApprove(EnrollApprove),
     /// Reads, stores and publishes a model. Answer: [`Model`](super::Model).
     ModelAdd(ModelAdd),
     /// Every release known. Answer: `[`[`Model`](super::Model)`…]`.
