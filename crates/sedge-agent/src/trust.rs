@@ -18,7 +18,7 @@ pub(crate) use roots::hold_office;
 
 impl Core {
     /// Issues a certificate in this node's name, under the next serial; kept before anybody sees it.
-    fn issue(&self, view: &FleetView, certificate: Certificate) -> Result<Object, StoreError> {
+    pub(crate) fn issue(&self, view: &FleetView, certificate: Certificate) -> Result<Object, StoreError> {
         let _turn = self.issuing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let serial = next_serial(view, self.me(), &tickets::issued(&self.store)?, view.mesh);
         let object = Object::sign(&self.key, view.mesh, &Certificate { issuer: self.me(), serial, ..certificate });
@@ -31,7 +31,7 @@ impl Core {
         self.publish_object(Object::sign(&self.key, view.mesh, body)).await
     }
 
-    async fn publish_object(&self, object: Object) -> Result<(), ApiError> {
+    pub(crate) async fn publish_object(&self, object: Object) -> Result<(), ApiError> {
         let refused = |error| ApiError::refused(error, "Nothing was published; `sedge mesh show` shows who may.");
         self.mesh.publish(object).await.map_err(refused)
     }
