@@ -84,6 +84,11 @@ impl Documents {
         self.forks.all()
     }
 
+    /// The ids of the evidence kept, each with the author that it is about.
+    pub(crate) fn forks_of(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
+        self.forks.authors()
+    }
+
     /// The evidence of an id.
     pub(crate) fn evidence(&self, id: &ObjectId) -> Option<&[u8]> {
         self.forks.get(id)
@@ -162,6 +167,13 @@ impl Documents {
             || self.cut_of(doc) == Some(0)
             || limit_of(&self.kept, doc) == Some(0)
             || (!adds_up(doc.kind) && current().is_some_and(|current| current > doc.epoch))
+    }
+
+    /// An empty chain for a document, counted as far as forks and revocations let it.
+    pub(crate) fn beginning(&self, doc: &DocId) -> Chain {
+        let mut chain = Chain::new(doc.clone(), self.cut_of(doc));
+        chain.limit(self.limit_of(doc));
+        chain
     }
 
     /// How many links of a document count where its author is revoked.

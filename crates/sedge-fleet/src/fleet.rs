@@ -13,6 +13,7 @@ use sedge_statement::{
     DocId, DocKind, Genesis, Kept, MeshId, NodeId, Object, ObjectKind, Revocation, RootVersion, Scope, Timestamp, codec,
 };
 
+use crate::chain::Chain;
 use crate::documents::Documents;
 use crate::finding::Findings;
 use crate::frame::{Cause, Frame, Hello, Item, MAX_FRAME_BYTES, PROTOCOL};
@@ -356,7 +357,7 @@ impl Fleet {
             return digest;
         }
         let mut hasher = blake3::Hasher::new_derive_key("sedge sync digest 1");
-        for (doc, chain) in self.documents.chains() {
+        for (doc, chain) in self.told() {
             hasher.update(&codec::encode(&(doc, chain.len(), chain.head())));
         }
         for id in self.item_ids() {
@@ -365,6 +366,12 @@ impl Fleet {
         let digest = *hasher.finalize().as_bytes();
         self.digest = Some(digest);
         digest
+    }
+
+    /// The documents that are told of: those of authors whose documents others keep too. An author's certificate may be void since, and what a node holds
+    /// of it would be offered to others for ever.
+    fn told(&self) -> impl Iterator<Item = (&DocId, &Chain)> {
+        self.documents.chains().filter(|(doc, _)| self.is_known(&doc.author))
     }
 
     /// Whether documents of this author are kept: it is a root, or holds a certificate.

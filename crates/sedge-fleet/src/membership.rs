@@ -70,6 +70,10 @@ pub struct Membership {
     /// Versions of the roots by what they say, agreed or not.
     proposals: BTreeMap<RootsId, Proposal>,
     revocations: Revocations,
+    /// Which version of the roots was followed as which, for ever.
+    adopted: BTreeMap<u32, RootsId>,
+    /// Of these, which are not in the store yet.
+    unrecorded: Vec<(u32, RootsId)>,
     /// The roots as agreed, and who is revoked: made from all the above.
     history: History,
     revoked: Revoked,
@@ -90,6 +94,8 @@ impl Membership {
             by_issuer: BTreeMap::new(),
             proposals: BTreeMap::new(),
             revocations: BTreeMap::new(),
+            adopted: BTreeMap::new(),
+            unrecorded: Vec::new(),
             history,
             revoked: Revoked::default(),
             unsettled: false,
@@ -137,6 +143,16 @@ impl Membership {
         self.by_issuer.entry(certificate.issuer).or_default().insert(id);
         self.held.insert(id, Held { certificate, depth });
         Ok(())
+    }
+
+    /// Remembers which version of the roots was followed as which.
+    pub(crate) fn remember_adopted(&mut self, version: u32, id: RootsId) {
+        self.adopted.insert(version, id);
+    }
+
+    /// Versions of the roots that were followed for the first time, to be stored.
+    pub(crate) fn take_adopted(&mut self) -> Vec<(u32, RootsId)> {
+        std::mem::take(&mut self.unrecorded)
     }
 
     /// Brings everything added into effect. What hangs together is judged once, however much of it came.

@@ -5,7 +5,8 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sedge_fleet::{CloseReason, Edit, FindingKind, PublishError, RevocationRefusal};
+use sedge_fleet::testing::hello_frame;
+use sedge_fleet::{CloseReason, Edit, Effect, Event, FindingKind, PublishError, RevocationRefusal, WriteError};
 use sedge_statement::{
     Certificate, Control, ControlAction, DocKind, Kept, LastGood, Object, ObjectId, Revocation, Role, RolloutId,
 };
@@ -29,10 +30,14 @@ fn issued(by: u8, subject: u8, serial: u64, roles: &[Role]) -> Object {
     Object::sign(&key(by), mesh(), &c)
 }
 
+fn control(n: u8) -> Control {
+    let rollout = RolloutId::from_bytes([n; 32]);
+    Control { rollout, action: ControlAction::Pause, count: 1, reason: String::new(), at: START }
+}
+
 /// A control says the least of what an authority can: it is only counted here.
 fn said(n: u8) -> Edit {
-    let rollout = RolloutId::from_bytes([n; 32]);
-    Edit::PutControl(Control { rollout, action: ControlAction::Pause, count: 1, reason: String::new(), at: START })
+    Edit::PutControl(control(n))
 }
 
 /// The root and three members, all connected.
@@ -119,13 +124,22 @@ fn a_thief_opens_a_new_epoch_to_erase_history_and_it_counts_for_nothing() {
         net.write(2, DocKind::Authority, &[said(n)]);
     }
     net.settle();
+    let before = net.node(2).store.clone();
     publish(&mut net, 0, revocation(0, 2, kept(0, Some((0, 200)))));
-    // Its 257th link begins epoch 1; the others hear of it as if it were still welcome.
-    let effects = net.node(2).write(DocKind::Authority, START, &[said(9)]);
-    for effect in effects {
-        if let sedge_fleet::Effect::Send { frame, .. } = effect {
-            net.inject(3, 1, frame);
-        }
+    // Its 257th link begins epoch 1. Whoever has the key writes it where nobody knows of the revocation, and a member carries it.
+    let mut thief = Node::member(2);
+    thief.store = before;
+    thief.restart();
+    thief.handle(Event::Connected { peer: id(3) }, START);
+    thief
+        .handle(Event::Received { peer: id(3), frame: hello_frame(mesh(), &[certificate(3, &[Role::Device])]) }, START);
+    let late = Edit::PutControl(Control { reason: "late".into(), ..control(9) });
+    let sent = thief.write(DocKind::Authority, START, &[late]);
+    let frames: Vec<_> =
+        sent.into_iter().filter_map(|e| if let Effect::Send { frame, .. } = e { Some(frame) } else { None }).collect();
+    assert!(!frames.is_empty());
+    for frame in frames {
+        net.inject(3, 1, frame);
     }
     net.settle();
     assert_eq!(counted(&mut net, 1, 2), 200);
@@ -167,6 +181,25 @@ fn what_an_enroller_issued_after_its_last_good_serial_is_void_and_those_it_enrol
     publish(&mut net, 0, issued(5, 6, 1, &[Role::Device]));
     publish(&mut net, 0, issued(5, 7, 2, &[Role::Deploy]));
     assert_eq!(net.node(1).view().members.len(), 7);
+    // Whom the thief enrolled has said something by then.
+    let mut puppet = Node::member(0);
+    puppet.publish(Object::sign(&key(0), mesh(), &enroller(5, 90)));
+    puppet.publish(issued(5, 7, 2, &[Role::Deploy]));
+    let mut puppet = Node {
+        n: 7,
+        fleet: sedge_fleet::Fleet::open(&support::genesis().0, mesh(), id(7), puppet.store.clone()).unwrap(),
+        ..puppet
+    };
+    puppet.handle(Event::Connected { peer: id(1) }, START);
+    puppet
+        .handle(Event::Received { peer: id(1), frame: hello_frame(mesh(), &[certificate(1, &[Role::Device])]) }, START);
+    for effect in puppet.write(DocKind::Authority, START, &[said(1)]) {
+        if let Effect::Send { frame, .. } = effect {
+            net.inject(3, 1, frame);
+        }
+    }
+    net.settle();
+    assert_eq!(counted(&mut net, 3, 7), 1);
     publish(&mut net, 0, revocation(0, 5, kept(1, None)));
     for at in [0, 1, 3] {
         let members: BTreeSet<_> = net.node(at).view().members.keys().copied().collect();
@@ -231,4 +264,35 @@ fn whoever_is_revoked_stays_so_whatever_certificate_it_is_given() {
     publish(&mut net, 0, Object::sign(&key(0), mesh(), &again));
     assert!(!net.node(1).view().members.contains_key(&id(2)));
     assert!(net.node(1).view().certificates.iter().all(|c| c.subject != id(2)), "no selector finds it");
+}
+
+#[test]
+fn a_revoked_node_that_goes_on_writing_is_told_so_and_nothing_breaks() {
+    let mut net = net();
+    net.write(2, DocKind::Node, &[artifact(1)]);
+    net.write(2, DocKind::Authority, &[said(1)]);
+    net.settle();
+    publish(&mut net, 0, revocation(0, 2, kept(0, Some((0, 1)))));
+    net.run(2);
+    for restarted in [false, true] {
+        if restarted {
+            net.node(2).restart();
+        }
+        for (kind, edit) in [(DocKind::Node, artifact(2)), (DocKind::Authority, said(2))] {
+            let written = net.node(2).fleet.write(&key(2), kind, START, &[edit]);
+            assert!(matches!(written, Err(WriteError::Revoked)), "{written:?}");
+        }
+    }
+}
+
+#[test]
+fn an_enroller_revokes_one_node_only_so_often() {
+    let mut net = net();
+    publish(&mut net, 0, Object::sign(&key(0), mesh(), &enroller(5, 90)));
+    let nth = |n| revocation(5, 3, kept(n, None));
+    for n in 0..4 {
+        publish(&mut net, 1, nth(n));
+    }
+    let refused = net.node(1).fleet.publish(nth(4), START).unwrap_err();
+    assert_eq!(refused, PublishError::Revocation(RevocationRefusal::TooMany));
 }

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sedge_fleet::{PublishError, RootsRefusal};
 use sedge_statement::{Approvals, Certificate, Kept, NodeId, Object, Revocation, Role, RootVersion, RootsId};
@@ -96,6 +97,36 @@ fn one_stolen_root_key_neither_rotates_nor_revokes_a_root() {
     let view = net.node(3).view();
     assert_eq!((view.roots.version, keys(&view.roots.keys)), (1, vec![0, 1, 2]));
     assert!(view.revoked.is_empty() && view.members.contains_key(&id(1)));
+}
+
+#[test]
+fn the_first_roots_key_stolen_later_takes_back_no_rotation() {
+    let (mut net, first) = with_three_roots();
+    let thief = (0..)
+        .map(|n| RootVersion { at: START.plus(Duration::from_secs(n)), ..version(1, mesh().into(), &[9], 1, &[0]) });
+    let rival = thief.into_iter().find(|v| v.id() < first).unwrap();
+    for by in [0, 9] {
+        let effects = net.node(3).fleet.publish(signed(by, &rival), START).unwrap();
+        net.node(3).keep(&effects);
+        net.carry(3, effects);
+    }
+    net.run(8);
+    for at in 0..4 {
+        assert_eq!(net.node(at).view().roots.id, first);
+        net.node(at).restart();
+        assert_eq!(net.node(at).view().roots.id, first, "nor after a restart");
+    }
+}
+
+#[test]
+fn one_root_of_three_revokes_nobody_that_another_enrolled() {
+    let (mut net, _) = with_three_roots();
+    let mut c: Certificate = certificate(7, &[Role::Device]).body().unwrap();
+    (c.issuer, c.serial) = (id(1), 1);
+    publish(&mut net, 1, Object::sign(&key(1), mesh(), &c));
+    let revocation = Revocation { subject: id(7), kept: Kept::default(), reason: String::new(), at: START };
+    publish(&mut net, 0, Object::sign(&key(0), mesh(), &revocation));
+    assert!(net.node(2).view().revoked.is_empty(), "though it alone was the root once");
 }
 
 #[test]

@@ -43,8 +43,9 @@ pub fn join_by_approval(home: &Path, approval: EnrolApproval) -> Result<Joined, 
     let own = own.filter(|certificate| certificate.subject == node);
     let own = own.ok_or_else(|| ApiError::refused("the approval is of another node", REMEDY))?;
     begin(&home.store, &genesis, mesh, node, objects.into_iter().rev())?;
+    let issuer = own.issuer;
     let sightings = known.iter().flat_map(|(node, at)| {
-        at.iter().map(move |addr| Sighting { node: *node, addr: *addr, seen: now(), proven: false })
+        at.iter().map(move |addr| Sighting { node: *node, addr: *addr, seen: now(), proven: *node == issuer })
     });
     peers::remember(&home.store, sightings)?;
     peers::keep_relays(&home.store, &relays)?;

@@ -84,8 +84,7 @@ impl Documents {
             return Offered::OverQuota;
         }
         let staged = self.staged.take(peer, &id);
-        let mut chain = staged.unwrap_or_else(|| Chain::new(id.clone(), self.cut_of(&id)));
-        chain.limit(self.limit_of(&id));
+        let mut chain = staged.unwrap_or_else(|| self.beginning(&id));
         let offered = match chain.relation(&segment) {
             Relation::Known => Offered::Known,
             Relation::Gap(from) => Offered::Missing(from),

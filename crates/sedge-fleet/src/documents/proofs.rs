@@ -37,6 +37,11 @@ impl Proofs {
         self.proven.values().map(|proven| (proven.id, proven.bytes.as_slice()))
     }
 
+    /// The ids of all of it, each with the author that it is about.
+    pub(super) fn authors(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
+        self.proven.iter().map(|(doc, proven)| (doc.author, proven.id))
+    }
+
     pub(super) fn get(&self, id: &ObjectId) -> Option<&[u8]> {
         self.proven.get(self.docs.get(id)?).map(|proven| proven.bytes.as_slice())
     }

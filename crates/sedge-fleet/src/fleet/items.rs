@@ -82,6 +82,11 @@ impl Fleet {
     /// Brings what was kept into effect: whose word is taken back says no more, and is heard no more.
     pub(super) fn settle(&mut self, out: &mut Vec<Effect>) {
         self.membership.settle();
+        let adopted: Vec<Write> =
+            self.membership.take_adopted().iter().map(|(version, id)| record::roots(*version, id)).collect();
+        if !adopted.is_empty() {
+            out.push(Effect::Persist(adopted));
+        }
         self.documents.limit(self.membership.all_revoked());
         let revoked = self.peers.iter().filter(|(id, peer)| !peer.dismissed && self.membership.revoked(id).is_some());
         for peer in revoked.map(|(id, _)| *id).collect::<Vec<NodeId>>() {
@@ -106,9 +111,12 @@ impl Fleet {
 
     /// The ids of everything that syncs as a set, in order.
     pub(super) fn item_ids(&self) -> Vec<ObjectId> {
-        let objects = self.objects.iter().filter(|(id, object)| self.membership.is_in_effect(id, object));
-        let mut ids: Vec<ObjectId> =
-            objects.map(|(id, _)| *id).chain(self.documents.forks().map(|(id, _)| id)).collect();
+        let objects = self
+            .objects
+            .iter()
+            .filter(|(id, object)| self.membership.is_in_effect(id, object) && self.is_known(&object.signer()));
+        let forks = self.documents.forks_of().filter(|(author, _)| self.is_known(author)).map(|(_, id)| id);
+        let mut ids: Vec<ObjectId> = objects.map(|(id, _)| *id).chain(forks).collect();
         ids.sort_unstable();
         ids
     }

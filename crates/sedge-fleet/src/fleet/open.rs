@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use sedge_statement::{
-    DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId, ObjectKind, Scope,
+    DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId, ObjectKind, RootsId, Scope,
 };
 
 use super::Fleet;
@@ -88,6 +88,7 @@ impl std::fmt::Display for Name<'_> {
             Some(Key::Link(doc, seq)) => write!(f, "link {seq} of {doc}"),
             Some(Key::Object(id)) => write!(f, "object {}", id.short()),
             Some(Key::Fork(id)) => write!(f, "evidence {}", id.short()),
+            Some(Key::Roots(version)) => write!(f, "version {version} of the roots"),
             None => self.0.iter().take(16).try_for_each(|byte| write!(f, "{byte:02x}")),
         }
     }
@@ -102,6 +103,7 @@ struct Sorted {
     documents: BTreeMap<DocId, Vec<StoredLink>>,
     objects: BTreeMap<ObjectId, (Object, usize)>,
     forks: Vec<(ObjectId, Vec<u8>)>,
+    roots: BTreeMap<u32, RootsId>,
     damage: Vec<Damage>,
     /// The keys of records that are whole and count for nothing any more.
     needless: Vec<Vec<u8>>,
@@ -132,14 +134,13 @@ impl Fleet {
         for (key, value) in records {
             sorted.add(key, value)?;
         }
-        let documents = sorted.restore_documents(me)?;
         let mut fleet = Self {
             mesh,
             me,
             membership: Membership::new(genesis.clone(), mesh),
             genesis,
             objects: Objects::default(),
-            documents,
+            documents: Documents::default(),
             findings: Findings::default(),
             debris: Vec::new(),
             peers: BTreeMap::new(),
@@ -147,12 +148,19 @@ impl Fleet {
             fold: Fold::default(),
             unfolded: true,
         };
+        for (version, id) in std::mem::take(&mut sorted.roots) {
+            fleet.membership.remember_adopted(version, id);
+        }
+        // Before the documents: what is kept of a revoked author says how many of its links were ever checked.
+        fleet.restore_objects(std::mem::take(&mut sorted.objects));
+        let adopted = fleet.membership.take_adopted();
+        fleet.debris.extend(adopted.iter().map(|(version, id)| record::roots(*version, id)));
+        fleet.documents = sorted.restore_documents(me, std::mem::take(&mut fleet.documents))?;
         fleet.debris.extend(sorted.needless.into_iter().map(|key| Write { key, value: None }));
         for Damage { keys, doc, what } in sorted.damage {
             fleet.findings.note(Finding::new(FindingKind::Damaged, me, doc, what));
             fleet.debris.extend(keys.into_iter().map(|key| Write { key, value: None }));
         }
-        fleet.restore_objects(sorted.objects);
         Ok(fleet)
     }
 
@@ -186,6 +194,7 @@ impl Sorted {
             documents: BTreeMap::new(),
             objects: BTreeMap::new(),
             forks: Vec::new(),
+            roots: BTreeMap::new(),
             damage: Vec::new(),
             needless: Vec::new(),
         }
@@ -206,6 +215,10 @@ impl Sorted {
             },
             Some(Key::Fork(id)) if Evidence::id(&value) == id => self.forks.push((id, value)),
             Some(Key::Fork(_)) => self.leave_out(key, RecordError::Name),
+            Some(Key::Roots(version)) => match value.try_into() {
+                Ok(id) => drop(self.roots.insert(version, RootsId::from_bytes(id))),
+                Err(_) => self.leave_out(key, RecordError::Damaged),
+            },
         }
         Ok(())
     }
@@ -216,15 +229,15 @@ impl Sorted {
     }
 
     /// Takes in the evidence, then rebuilds every chain as far as that lets it count.
-    fn restore_documents(&mut self, me: NodeId) -> Result<Documents, OpenError> {
-        let mut documents = self.restore_evidence();
+    fn restore_documents(&mut self, me: NodeId, mut documents: Documents) -> Result<Documents, OpenError> {
+        self.restore_evidence(&mut documents);
         // The later epochs first: one that counts replaces those before it.
         for (doc, mut links) in std::mem::take(&mut self.documents).into_iter().rev() {
             links.sort_by_key(|(seq, _)| *seq);
             let keys: Vec<u64> = links.iter().map(|(seq, _)| *seq).collect();
             let over = doc.scope != Scope::Mesh || documents.is_over(&doc);
             let (chain, damage) =
-                if over { (None, None) } else { restore(&doc, links, self.mesh, documents.cut_of(&doc)) };
+                if over { (None, None) } else { restore(&doc, links, self.mesh, documents.beginning(&doc)) };
             if let Some((seq, source)) = &damage
                 && doc.author == me
             {
@@ -254,8 +267,7 @@ impl Sorted {
     }
 
     /// Takes in the evidence that counts; the rest of it was stored by an earlier version.
-    fn restore_evidence(&mut self) -> Documents {
-        let mut documents = Documents::default();
+    fn restore_evidence(&mut self, documents: &mut Documents) {
         let forks = std::mem::take(&mut self.forks);
         for (id, bytes) in &forks {
             let opened = Documents::open_evidence(bytes, self.mesh).map_err(RecordError::from);
@@ -265,7 +277,6 @@ impl Sorted {
         }
         let needless = forks.iter().filter(|(id, _)| documents.evidence(id).is_none());
         self.needless.extend(needless.map(|(id, _)| record::fork_key(id)));
-        documents
     }
 }
 
@@ -274,7 +285,7 @@ fn restore(
     doc: &DocId,
     links: Vec<(u64, Result<Link, RecordError>)>,
     mesh: MeshId,
-    cut: Option<u64>,
+    beginning: Chain,
 ) -> (Option<Chain>, Option<(u64, RecordError)>) {
     let mut list: Vec<Link> = Vec::with_capacity(links.len());
     let mut damage = None;
@@ -297,7 +308,7 @@ fn restore(
             None => RecordError::NoHead,
             Some(Err(error)) => error.into(),
             Some(Ok(())) => {
-                let mut chain = Chain::new(doc.clone(), cut);
+                let mut chain = beginning;
                 return match chain.restore(list) {
                     Ok(()) => (Some(chain), damage),
                     Err(error) => (None, damage.or(Some((seq, error.into())))),

@@ -37,8 +37,7 @@ impl Fleet {
             return;
         }
         let docs: Vec<Standing> = self
-            .documents
-            .chains()
+            .told()
             .filter_map(|(doc, chain)| Some(Standing { doc: doc.clone(), seq: chain.len(), head: chain.head()? }))
             .collect();
         let ids = self.item_ids();
@@ -94,7 +93,7 @@ impl Fleet {
         let mut sends: Vec<(DocId, u64)> = Vec::new();
         let mut wants: Vec<(DocId, u64)> = Vec::new();
         let mut ahead: BTreeMap<DocId, u64> = BTreeMap::new();
-        for (doc, chain) in self.documents.chains().filter(|(doc, _)| within(*doc, &from, &to)) {
+        for (doc, chain) in self.told().filter(|(doc, _)| within(*doc, &from, &to)) {
             match theirs.get(doc) {
                 None => sends.push((doc.clone(), 1)),
                 Some(their) if their.seq <= chain.len() && chain.hash_at(their.seq) != Some(their.head) => {

@@ -45,6 +45,9 @@ pub enum WriteError {
     /// Automerge makes a link of these edits that it would not take or load again. Write other edits; this version cannot say these.
     #[error("the link {0}")]
     Refused(#[source] AdoptError),
+    /// This node's key is revoked: nobody hears what it says. Join anew from an empty home, where that is wanted.
+    #[error("this node's key is revoked")]
+    Revoked,
     /// Automerge refuses the edits.
     #[error("automerge: {0}")]
     Automerge(#[source] AutomergeError),
@@ -84,6 +87,10 @@ impl Fleet {
         if let Some(edit) = edits.iter().find(|edit| edit.kind() != kind) {
             return Err(WriteError::OtherKind { wanted: edit.kind(), kind });
         }
+        // Nobody would hear it, and what it follows may count no more.
+        if self.membership.revoked(&self.me).is_some() {
+            return Err(WriteError::Revoked);
+        }
         let (segments, writes) = match self.open_chain(kind) {
             Some((id, chain)) => {
                 let Some(raw) = chain.draft(now, |doc| apply(doc, edits))? else { return Ok(Vec::new()) };
@@ -92,7 +99,8 @@ impl Fleet {
                     Offered::Adopted(writes) => writes,
                     Offered::OverQuota => return Err(WriteError::OverQuota),
                     Offered::Refused(refusal) => return Err(WriteError::Refused(refusal)),
-                    other => unreachable!("a link drafted on the end of a document extends it, and is not {other:?}"),
+                    // A link drafted on the end of a document extends it, unless what counts of it changed meanwhile.
+                    _ => return Err(WriteError::Unusable),
                 };
                 (vec![segment], writes)
             }

@@ -17,7 +17,12 @@ type Parents = BTreeMap<NodeId, NodeId>;
 impl Membership {
     /// Judges everything that is held anew.
     pub(super) fn resolve(&mut self) {
-        self.history = History::follow(&self.genesis, self.mesh, &self.proposals);
+        self.history = History::follow(&self.genesis, self.mesh, &self.proposals, &self.adopted);
+        for roots in self.history.versions().iter().skip(1) {
+            if self.adopted.insert(roots.version, roots.id).is_none() {
+                self.unrecorded.push((roots.version, roots.id));
+            }
+        }
         self.revoked = Revoked::of_roots(&self.history);
         for held in self.held.values_mut() {
             held.depth = None;

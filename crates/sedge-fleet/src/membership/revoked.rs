@@ -40,7 +40,8 @@ impl Revoked {
         revocations: &Revocations,
         history: &History,
     ) {
-        if history.current().keys.contains(&node) {
+        // A root leaves by a version of the roots, which says what is kept of it once and for all.
+        if history.ever(&node) {
             return;
         }
         let about: Vec<_> = revocations.iter().filter(|(_, (_, revocation))| revocation.subject == node).collect();
@@ -50,9 +51,9 @@ impl Revoked {
         let agreed = |revocation: &Revocation| {
             let signers = standing.iter().filter(|(_, (_, other))| other == revocation).map(|(_, (signer, _))| signer);
             let signers: BTreeSet<&NodeId> = signers.collect();
-            history.versions().iter().any(|roots| {
-                signers.iter().filter(|signer| roots.keys.contains(signer)).count() >= usize::from(roots.threshold)
-            })
+            // Of the roots that count now: a key of earlier ones has no more say than these leave it.
+            let roots = history.current();
+            signers.iter().filter(|signer| roots.keys.contains(signer)).count() >= usize::from(roots.threshold)
         };
         let counting = standing.iter().filter(|(_, (by, revocation))| ancestors.contains(by) || agreed(revocation));
         let kept = counting.map(|(_, (_, revocation))| revocation.kept.clone()).reduce(|all, kept| all.and(&kept));

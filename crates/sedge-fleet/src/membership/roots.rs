@@ -51,11 +51,19 @@ impl History {
         Self { versions: vec![first], left: BTreeMap::new() }
     }
 
-    /// Follows the proposals from the genesis on, as far as they are agreed.
-    pub(super) fn follow(genesis: &Genesis, mesh: MeshId, proposals: &BTreeMap<RootsId, Proposal>) -> Self {
+    /// Follows the proposals from the genesis on, as far as they are agreed; of each version the one in `adopted`, where that names one. The roots
+    /// of an earlier version can agree on another successor at any time, with keys stolen long after, and must not take back what was followed.
+    pub(super) fn follow(
+        genesis: &Genesis,
+        mesh: MeshId,
+        proposals: &BTreeMap<RootsId, Proposal>,
+        adopted: &BTreeMap<u32, RootsId>,
+    ) -> Self {
         let mut history = Self::new(genesis, mesh);
+        let is_adopted =
+            |id: &RootsId, proposal: &Proposal| adopted.get(&proposal.version.version).is_none_or(|known| known == id);
         // Each step is to a higher version, so this ends.
-        while let Some((id, next)) = proposals.iter().find(|(_, proposal)| history.agrees(proposal)) {
+        while let Some((id, next)) = proposals.iter().find(|(id, p)| is_adopted(id, p) && history.agrees(p)) {
             let RootVersion { version, roots, threshold, approvals, leaving, at, .. } = next.version.clone();
             history.left.extend(leaving);
             history.versions.push(Roots { version, id: *id, keys: roots, threshold, approvals, since: at });
@@ -63,7 +71,7 @@ impl History {
         history
     }
 
-    /// Whether enough old and enough new roots signed a version that follows the last one. Of two such the least id comes first, which only
+    /// Whether enough old and enough new roots signed a version that follows the last one. Of two such that come together the least id comes first, which only
     /// roots that sign both can bring about.
     fn agrees(&self, Proposal { version, signers }: &Proposal) -> bool {
         let now = self.current();

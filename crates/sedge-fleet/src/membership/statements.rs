@@ -11,6 +11,9 @@ use sedge_statement::{
 
 use super::{Membership, Proposal};
 
+/// How many revocations of one node are kept of one signer: what is kept of it may be narrowed once found too wide.
+const MAX_REVOCATIONS_OF_ONE: usize = 4;
+
 /// Why a revocation is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -21,6 +24,9 @@ pub enum RevocationRefusal {
     /// Its reason or its list of what is kept is too long. Write it shorter.
     #[error("its reason or what it keeps is too long")]
     TooLong,
+    /// Its signer has revoked that node often enough. Nothing more is to be said of it.
+    #[error("its signer has revoked that node before, more than once")]
+    TooMany,
     /// Its signer neither is a root nor ever held the right to enrol, or was revoked before it signed this. Have a root, or an issuer above
     /// the node, sign it.
     #[error("its signer may revoke nobody")]
@@ -52,6 +58,11 @@ impl Membership {
         let id = object.id();
         if !self.may_revoke(&object.signer(), &id) {
             return Err(RevocationRefusal::MayNotRevoke);
+        }
+        let of_both =
+            self.revocations.values().filter(|(by, r)| *by == object.signer() && r.subject == revocation.subject);
+        if of_both.count() >= MAX_REVOCATIONS_OF_ONE && !self.revocations.contains_key(&id) {
+            return Err(RevocationRefusal::TooMany);
         }
         self.put_revocation(id, object.signer(), revocation);
         Ok(())
