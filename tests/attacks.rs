@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use automerge::transaction::Transactable;
 use hostile::{Intruder, Session};
 use sedge_fleet::testing::{Forge, Op, actor, column, doc_id, hash, head, links_frame, run_of, want_frame};
-use sedge_mesh::SYNC_ALPN;
+use sedge_mesh::{JOIN_ALPN, SYNC_ALPN};
 use sedge_statement::{ChangeHash, DocKind, NodeId, SecretKey};
 use support::models::{variation, word};
 use support::node::{Node, list, text};
@@ -28,6 +28,8 @@ const ROOM: u64 = 32 << 20;
 const INFLATED: usize = 48 << 20;
 /// How soon a node under attack answers `sedge status`, the start of that process included.
 const SOON: Duration = Duration::from_secs(5);
+/// More connections than one remote may hold.
+const TOO_MANY_CONNECTIONS: usize = 12;
 /// More malformed frames than a connection may carry.
 const MORE_THAN_IS_BORNE: usize = 40;
 
@@ -328,6 +330,25 @@ async fn another_protocol_or_version_is_turned_away_and_so_is_a_stranger() -> Re
     send.write_all(http).await?;
     let reason = tokio::time::timeout(support::until::DEADLINE, connection.closed()).await?.to_string();
     ensure!(reason.contains("protocol violation"), "{reason}");
+    siege.holds().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_data_in_streams_that_nobody_reads_fills_no_memory() -> Result<()> {
+    let mut siege = Siege::lay().await?;
+    let (intruder, stranger) = (siege.intruder().await?, siege.stranger().await?);
+    let (mut held, mut sent) = (Vec::new(), 0);
+    for (whom, alpn) in [(&intruder, sedge_blobs::ALPN), (&intruder, SYNC_ALPN), (&stranger, JOIN_ALPN)] {
+        for _ in 0..TOO_MANY_CONNECTIONS {
+            let connection = whom.dial(&siege.victim, alpn).await?;
+            let (bytes, streams) = hostile::fill(&connection).await;
+            sent += bytes;
+            held.push((connection, streams));
+        }
+    }
+    ensure!(sent > 256 << 10, "only {sent} bytes went out, which is no attack");
+    let open = held.iter().filter(|(connection, _)| connection.close_reason().is_none()).count();
+    println!("{} connections, {open} of them still open; {} KiB went out", held.len(), sent >> 10);
     siege.holds().await
 }
 

@@ -321,6 +321,14 @@ async fn without_an_agent_every_command_that_needs_one_says_so() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_watched_ends_with_its_reader() -> Result<()> {
+    let alone = Alone::start().await?;
+    let (line, status) = alone.node.first_line(&["status", "--watch"]).await?;
+    ensure!(line.contains("alpha") && status == Some(DONE), "{status:?}: {line}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn interrupted_and_late_have_statuses_of_their_own() -> Result<()> {
     let mut alone = Alone::start().await?;
     let mut other = Node::new(alone.dir.path(), "other");

@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use sedge_statement::{Sha256, Ticket};
@@ -14,6 +15,10 @@ use support::node::{Node, list, text};
 use support::trio::answer;
 use support::until::{so_or, until};
 
+/// How long a silent node is listened to, which only time can show: first questions, dials and relays come within a second.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How long it takes until a dial to nobody has ended and the next one has begun.
+const NEXT_DIAL: Duration = Duration::from_secs(13);
 /// Nobody's address here.
 const NOBODY: &str = "10.77.0.99:9";
 
@@ -117,6 +122,53 @@ async fn an_agent_sends_nothing_beyond_its_own_network() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_told_to_be_silent_says_nothing_when_it_starts_again() -> Result<()> {
+    let Some(mut networks) = Networks::new()? else { return Ok(()) };
+    let (hub, host_a, host_b) = (networks.switch("hub")?, networks.host("a")?, networks.host("b")?);
+    networks.plug(&host_a, &hub, "eth0", &["10.77.4.1/24"])?;
+    networks.plug(&host_b, &hub, "eth0", &["10.77.4.2/24"])?;
+    let dir = tempfile::tempdir()?;
+    let mut a = Node::new(dir.path(), "alpha").within(&host_a);
+    let mut b = Node::new(dir.path(), "beta").within(&host_b);
+    a.init().await?;
+    // The kernel takes its time to leave a group: none is joined yet.
+    a.run_agent(&["--no-mdns"]).await?;
+    b.join(&a, &[]).await?;
+    b.run_agent(&[]).await?;
+    meet(&a, &b, "10.77.4.2").await?;
+    let (id_a, listens) = (a.id().await?, text(&a.status().await?, "/node/listen/0")?.to_owned());
+    b.stop().await?;
+    a.ask(&["agent", "offline"]).await?;
+    a.stop().await?;
+
+    // It knows a peer, a relay and the local network, and speaks to none of them. Nobody is where the relay should be; what is
+    // meant for it leaves all the same.
+    ip(&["-n", &host_a, "neigh", "add", "10.77.4.9", "lladdr", "02:00:00:00:00:01", "dev", "eth0"])?;
+    let captures = [Capture::of(&host_a).await?, Capture::of(&host_b).await?];
+    a.run_agent(&["--relay", "http://10.77.4.9:3340"]).await?;
+    b.run_agent(&["--peer", &format!("{id_a}@{listens}")]).await?;
+    tokio::time::sleep(SILENCE).await;
+    let [sent, tried] = captures.map(Capture::end);
+    let (sent, tried) = (sent.await?, tried.await?);
+    ensure!(sent.is_empty(), "a silent node sent {sent:?}");
+    ensure!(tried.iter().any(|s| s.to.to_string() == "10.77.4.1"), "nobody spoke to it: {tried:?}");
+
+    let capture = Capture::of(&host_a).await?;
+    a.ask(&["agent", "online"]).await?;
+    meet(&a, &b, "10.77.4.2").await?;
+    tokio::time::sleep(SILENCE).await;
+    let sent = capture.end().await?;
+    for port in [5353, 3340] {
+        let spoke = sent.iter().any(|s| s.port == Some(port));
+        ensure!(spoke, "the same look finds nothing at port {port} of a node that speaks: {sent:?}");
+    }
+    a.stop().await?;
+    b.stop().await?;
+    println!("1 silent node started: no packet left it; told to speak, it met the other");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_on_two_networks_brings_nodes_together_that_know_only_it() -> Result<()> {
     let Some(mut networks) = Networks::new()? else { return Ok(()) };
     let (left, right) = (networks.switch("left")?, networks.switch("right")?);
@@ -148,7 +200,7 @@ async fn a_node_on_two_networks_brings_nodes_together_that_know_only_it() -> Res
     Ok(())
 }
 
-/// Says on the local network, as fast as it can, that nodes are where they are not.
+/// Says on the local network, as fast as it can, that nodes are where they are not: on that network, and out in the world.
 const LIAR: &str = r#"
 import base64, os, socket, struct, sys
 service, victim = b"\x0f" + sys.argv[1].encode() + b"\x04_udp\x05local\x00", bytes.fromhex(sys.argv[2])
@@ -160,7 +212,8 @@ for n in range(60000):
     target = b"\x01x\x05local\x00"
     packet = struct.pack("!6H", 0, 0x8400, 0, 1, 0, 1)
     packet += name + struct.pack("!HHIH", 33, 1, 120, 6 + len(target)) + struct.pack("!3H", 0, 0, 1 + n % 60000) + target
-    packet += target + struct.pack("!HHIH", 1, 1, 120, 4) + bytes([10, 77, 3, 100 + n % 100])
+    place = [198, 51, 100, 1 + n % 200] if n % 3 == 1 else [10, 77, 3, 100 + n % 100]
+    packet += target + struct.pack("!HHIH", 1, 1, 120, 4) + bytes(place)
     sock.sendto(packet if n % 5 else os.urandom(200), ("224.0.0.251", 5353))
 "#;
 
@@ -183,8 +236,11 @@ async fn a_flood_of_false_answers_parts_nobody_and_fills_no_memory() -> Result<(
     let (status, victim) = (a.status().await?, b.id().await?);
     let service = format!("_sedge-{:.8}", text(&status, "/mesh/id")?);
     let before = a.peak_memory()?;
-    // The victim is away meanwhile, so that every lie is about somebody who is looked for.
+    // The victim is away meanwhile, so that every lie is about somebody who is looked for. The way out is open.
     b.stop().await?;
+    ip(&["-n", &host_a, "neigh", "add", "10.77.3.254", "lladdr", "02:00:00:00:00:01", "dev", "eth0"])?;
+    ip(&["-n", &host_a, "route", "add", "default", "via", "10.77.3.254", "dev", "eth0"])?;
+    let capture = Capture::of(&host_a).await?;
     ip(&["netns", "exec", &host_c, "python3", "-c", LIAR, &service, &victim])?;
     let status = a.status().await?;
     let peers = list(&status, "/peers")?;
@@ -192,8 +248,14 @@ async fn a_flood_of_false_answers_parts_nobody_and_fills_no_memory() -> Result<(
     let believed = list(&peers[0], "/addresses")?;
     let lies = believed.iter().filter(|at| at.as_str().is_some_and(|at| at.starts_with("10.77.3.1"))).count();
     ensure!(believed.len() <= 16 && lies > 0, "of the flood came {believed:?}");
+    // The dial that began when the victim went knew only where it had been.
+    tokio::time::sleep(NEXT_DIAL).await;
     b.run_agent(&[]).await?;
     meet(&a, &b, "10.77.3.2").await?;
+    let sent = capture.end().await?;
+    let own = |to: IpAddr| matches!(to, IpAddr::V4(ip) if ip.octets()[..3] == [10, 77, 3]);
+    let aimed = beyond(&sent, own);
+    ensure!(aimed.is_empty(), "a neighbour aimed the agent at {aimed:?}");
     let grown = a.peak_memory()?.saturating_sub(before) >> 20;
     ensure!(grown < 32, "the agent grew by {grown} MiB");
     println!("60000 false answers: {lies} lies believed for now, {grown} MiB of memory, the true one found again");

@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use iroh_relay::server::{RelayConfig, Server, ServerConfig};
@@ -22,23 +23,30 @@ use tokio::time::timeout;
 /// Tells this program, run again, to be a relay, and where.
 const BE_A_RELAY: &str = "SEDGE_TEST_RELAY";
 const RELAY: &str = "10.78.0.1:3340";
+/// What the relay says once it listens.
+const READY: &str = "relay ready";
 
-/// The test's name, as other tests have theirs from their function.
-const NAME: &str = "two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay";
+/// How long a silent node is listened to: longer than the other one waits before it dials again.
+const SILENCE: Duration = Duration::from_secs(20);
 
-/// A program of its own instead of a harness's test, because it also is the relay that it starts on another host.
-#[tokio::main]
-async fn main() -> Result<()> {
-    if let Some(at) = std::env::var_os(BE_A_RELAY) {
-        return be_a_relay(at.to_str().context("an address")?.parse()?).await;
-    }
-    let mut filters = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).peekable();
-    if filters.peek().is_some() && !filters.any(|filter| NAME.contains(&filter)) {
+/// This program, run again with [`BE_A_RELAY`], is the relay of the other test on a host of its own. Run otherwise, it starts such a one here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_begins_where_it_is_told() -> Result<()> {
+    let Ok(at) = std::env::var(BE_A_RELAY) else {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let _relay = relay_at(&port.to_string(), None).await?;
+        tokio::net::TcpStream::connect(port).await.context("the relay does not listen")?;
         return Ok(());
-    }
-    two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay().await
+    };
+    let at: SocketAddr = at.parse()?;
+    let mut config = ServerConfig::default();
+    config.relay = Some(RelayConfig::new(at));
+    let _server = Server::spawn(config).await?;
+    println!("{READY}");
+    std::future::pending().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
 async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_relay() -> Result<()> {
     let Some(mut networks) = Networks::new()? else { return Ok(()) };
     let (left, right) = (networks.switch("left")?, networks.switch("right")?);
@@ -52,7 +60,7 @@ async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_
         // The relay forwards nothing: this leads to it and no further.
         ip(&["-n", host, "route", "add", "default", "via", gateway])?;
     }
-    let _relay = relay_in(&host_r).await?;
+    let _relay = relay_at(RELAY, Some(&host_r)).await?;
     let captures = [Capture::of(&host_a).await?, Capture::of(&host_b).await?];
     let dir = tempfile::tempdir()?;
     let mut a = Node::new(dir.path(), "alpha").within(&host_a);
@@ -84,6 +92,7 @@ async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_
         let answer = answer(node).await?;
         ensure!(answer.sha256 == proven, "{} answers with {answer:?}, and not {proven}", node.name);
     }
+    goes_silent(&b, &host_b, &id_a, &url).await?;
     a.stop().await?;
     b.stop().await?;
     for capture in captures {
@@ -98,16 +107,43 @@ async fn two_hosts_without_a_route_sync_and_fetch_weights_through_the_operators_
     Ok(())
 }
 
-/// Runs this program again as a relay, on another host.
-async fn relay_in(host: &str) -> Result<Child> {
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", host]).arg(std::env::current_exe()?);
-    command.env(BE_A_RELAY, RELAY);
+/// A node told to be silent leaves the relay, and comes back to it when it may speak again.
+async fn goes_silent(node: &Node, host: &str, other: &str, url: &str) -> Result<()> {
+    node.ask(&["agent", "offline"]).await?;
+    // The last words of the connections that it ended are on their way.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let capture = Capture::of(host).await?;
+    // The other one dials it through the relay meanwhile, which would pass that on to whoever is connected.
+    tokio::time::sleep(SILENCE).await;
+    let mut sent = capture.end().await?;
+    // The kernel says twice that nobody here listens to a group any more, when it likes.
+    sent.retain(|s| !["igmp", "icmp6"].contains(&s.protocol.as_str()));
+    ensure!(sent.is_empty(), "a silent node sent {sent:?}");
+    node.ask(&["agent", "online"]).await?;
+    until("being connected through the relay again", async || {
+        let path = path_to(&node.status().await?, other);
+        Ok(so_or(path.as_ref().is_some_and(|path| *path == format!("relay {url}")), || format!("{path:?}")))
+    })
+    .await
+}
+
+/// Runs this program again as a relay, on another host where one is named.
+async fn relay_at(at: &str, host: Option<&str>) -> Result<Child> {
+    let this = std::env::current_exe()?;
+    let mut command = match host {
+        Some(host) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", host]).arg(this);
+            command
+        }
+        None => Command::new(this),
+    };
+    command.args(["a_relay_begins_where_it_is_told", "--exact", "--nocapture"]).env(BE_A_RELAY, at);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
     let ready = async {
         while let Some(line) = lines.next_line().await? {
-            if line.contains("relay ready") {
+            if line.contains(READY) {
                 return Ok(());
             }
         }
@@ -115,12 +151,4 @@ async fn relay_in(host: &str) -> Result<Child> {
     };
     timeout(DEADLINE, ready).await.context("the relay does not begin")??;
     Ok(child)
-}
-
-async fn be_a_relay(at: SocketAddr) -> Result<()> {
-    let mut config = ServerConfig::default();
-    config.relay = Some(RelayConfig::new(at));
-    let _server = Server::spawn(config).await?;
-    println!("relay ready");
-    std::future::pending().await
 }

@@ -186,17 +186,32 @@ async fn a_pause_holds(five: &Five) -> Result<()> {
     let held = five.until(&rollout, "the soak over", |r| Ok(r["waves"][0]["soaked"] == 1)).await?;
     ensure!(held["state"] == "paused" && text(&held, "/reason")?.contains("night shift"), "{held}");
     ensure!(held["controls"][0]["by"] == "alpha" && held["controls"][0]["action"] == "pause", "{held}");
+    holds_still(five, &held).await?;
+    // Every node has since heard of something newer than the evidence, and nothing has moved.
+    five.publish("4.1.0", None).await?;
     for node in &five.nodes {
-        let own = node.status().await?;
-        let wanted = if node.name == CANARY { "4.0.0" } else { "2.0.0" };
-        ensure!(text(&own, "/slots/0/version")? == wanted, "{} while paused: {own}", node.name);
+        node.knows_model("digits", "4.1.0").await?;
     }
+    holds_still(five, &five.show(&rollout).await?).await?;
     let why = five.root().ask(&["rollout", "explain", &rollout, "beta"]).await?;
     ensure!(why.to_string().contains("alpha paused the rollout"), "{why}");
     five.root().ask(&["rollout", "resume", &rollout]).await?;
     let (seen, status) = five.watch(&rollout).await?;
     ensure!(status == Some(0), "{status:?}: {:?}", seen.last());
     ensure!(five.versions().await?.values().all(|v| v == "4.0.0"), "{:?}", five.versions().await?);
+    Ok(())
+}
+
+/// The second wave is shut, none of its nodes has begun, and each serves what it served.
+async fn holds_still(five: &Five, paused: &Value) -> Result<()> {
+    ensure!(paused["state"] == "paused" && paused["waves"][1]["open"] == false, "{paused}");
+    for node in list(paused, "/nodes")?.iter().filter(|node| node["node"] != CANARY) {
+        ensure!(matches!(text(node, "/state")?, "offered" | "waiting" | "paused"), "{node} went on: {paused}");
+    }
+    for (name, version) in five.versions().await? {
+        let wanted = if name == CANARY { "4.0.0" } else { "2.0.0" };
+        ensure!(version == wanted, "{name} serves {version} while paused");
+    }
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! A hostile member: enrolled like anybody, with a key of its own, and then saying by hand what no node would.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use iroh::endpoint::{Connection, RecvStream, SendStream, presets};
+use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream, presets};
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode};
 use sedge_fleet::testing::{doc_id, head, hello_frame, links_frame};
 use sedge_mesh::{Applicant, PeerAddr, SYNC_ALPN};
@@ -13,6 +14,13 @@ use tokio::time::timeout;
 
 use crate::support::node::Node;
 use crate::support::until::{DEADLINE, so_or, until};
+
+/// How many streams are filled.
+const STREAMS: usize = 12;
+/// How much is sent on one connection, bytes. Of more the node's transport ends it, for the pieces that it came in.
+const MOST: u64 = 4 << 20;
+/// After how long a stream that takes nothing is full.
+const BLOCKED: Duration = Duration::from_millis(200);
 
 /// Somebody who can reach a node. As [`Intruder::stranger`] it has a key and nothing else.
 #[derive(Debug)]
@@ -92,6 +100,30 @@ impl Intruder {
         session.hears("a greeting", |frame| frame.first() == Some(&0)).await?;
         Ok(session)
     }
+}
+
+/// Sends on streams of every kind, one after another, as much as the node lets it and its transport bears. Says how many bytes
+/// went out, and keeps the streams open.
+pub(crate) async fn fill(connection: &Connection) -> (u64, Vec<SendStream>) {
+    let (mut open, mut said) = (Vec::new(), 0);
+    for n in 0..STREAMS {
+        let opening = async {
+            Ok::<_, ConnectionError>(if n % 2 == 0 {
+                connection.open_uni().await?
+            } else {
+                connection.open_bi().await?.0
+            })
+        };
+        let Ok(Ok(mut send)) = timeout(BLOCKED, opening).await else { continue };
+        while said < MOST
+            && let Ok(Ok(())) = timeout(BLOCKED, send.write_all(&[0xff; 16 << 10])).await
+        {
+            said += 16 << 10;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        open.push(send);
+    }
+    (connection.stats().udp_tx.bytes, open)
 }
 
 /// A connection on which anything can be said.

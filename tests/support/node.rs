@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
@@ -61,6 +62,17 @@ impl Node {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             took: began.elapsed(),
         })
+    }
+
+    /// Runs a command whose reader leaves after the first line, and gives that line and the status with which it then ends.
+    pub(crate) async fn first_line(&self, args: &[&str]) -> Result<(String, Option<i32>)> {
+        let mut command = self.command(args);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let line = timeout(DEADLINE, lines.next_line()).await.with_context(|| format!("{args:?} says nothing"))??;
+        drop(lines);
+        let status = timeout(DEADLINE, child.wait()).await.with_context(|| format!("{args:?} has no end"))??;
+        Ok((line.context("no line")?, status.code()))
     }
 
     /// Runs a command that must be done, and gives what it printed.

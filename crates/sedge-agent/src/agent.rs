@@ -12,7 +12,7 @@ use sedge_mesh::{Mesh, MeshConfig, PeerAddr, Protocols, StartError};
 use sedge_runtime::{Backends, ModelHost};
 use sedge_statement::{Blake3, ByteSize, MeshId, NodeId, RelayAddress, SlotName, Tensor, TextRequest};
 use tokio::sync::{Mutex, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Status};
@@ -26,7 +26,9 @@ use crate::peers;
 use crate::planning::plan_of;
 use crate::reconcile::{Outlets, Reconciler};
 use crate::slot_watch::SlotWatch;
+use crate::supervise::supervise;
 use crate::tickets::MAX_RELAYS;
+use crate::trust;
 
 /// How often addresses of peers are kept.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
@@ -41,6 +43,7 @@ pub struct AgentConfig {
     peers: Vec<PeerAddr>,
     relays: Vec<RelayAddress>,
     nearby: bool,
+    neighbours: Option<usize>,
     limits: Limits,
 }
 
@@ -49,7 +52,7 @@ impl AgentConfig {
     /// for members on the local network, and uses no relay but those of the ticket that it joined with.
     pub fn new(home: impl Into<PathBuf>) -> Self {
         let (listen, peers, relays) = (Vec::new(), Vec::new(), Vec::new());
-        Self { home: home.into(), listen, peers, relays, nearby: true, limits: Limits::default() }
+        Self { home: home.into(), listen, peers, relays, nearby: true, neighbours: None, limits: Limits::default() }
     }
 
     /// Listens at this address, beside any other given so.
@@ -70,6 +73,14 @@ impl AgentConfig {
     #[must_use]
     pub fn nearby(mut self, nearby: bool) -> Self {
         self.nearby = nearby;
+        self
+    }
+
+    /// Looks for so many neighbours by itself, beside the peers that it is told of and whoever dials it; none with 0. Each is a
+    /// connection that a metered line pays for; fewer than two may cut a node off.
+    #[must_use]
+    pub fn neighbours(mut self, neighbours: usize) -> Self {
+        self.neighbours = Some(neighbours);
         self
     }
 
@@ -100,7 +111,7 @@ impl AgentConfig {
 pub enum Stopped {
     /// It was asked to.
     Asked,
-    /// It could not go on, as with a full disk under its state. Its log says more; start it again.
+    /// It could not go on, as with a full disk under its state or a panic of its loop. Its log says more; start it again.
     Failed,
 }
 
@@ -108,7 +119,7 @@ pub enum Stopped {
 #[derive(Debug)]
 pub struct Agent {
     core: Arc<Core>,
-    tasks: Vec<JoinHandle<()>>,
+    supervisor: JoinHandle<()>,
     _home: Home,
 }
 
@@ -146,9 +157,6 @@ impl Agent {
                 tracing::error!(%error, "a certificate issued here cannot be published");
             }
         }
-        if home.store.meta(OFFLINE)?.is_some_and(|value| value == SILENT) {
-            mesh.offline().await;
-        }
 
         let host = ModelHost::new(Backends::embedded());
         let profile = profile(&home.path, &host);
@@ -165,10 +173,18 @@ impl Agent {
             planned,
             shown,
             authoring: Mutex::new(()),
+            issuing: Arc::default(),
             stop: CancellationToken::new(),
             failed: AtomicBool::new(false),
+            #[cfg(test)]
+            loop_panics: AtomicBool::new(false),
         });
-        let desk = Desk { key: home.key.clone(), store: Arc::clone(&home.store), view: core.mesh.view() };
+        let desk = Desk {
+            key: home.key.clone(),
+            store: Arc::clone(&home.store),
+            view: core.mesh.view(),
+            issuing: Arc::clone(&core.issuing),
+        };
         core.mesh.enrol_with(Arc::new(desk));
         let outlets = Outlets { planned: planned_in, shown: shown_in };
         let reconciler = Reconciler::new(Arc::clone(&core), outlets, profile)?;
@@ -180,13 +196,18 @@ impl Agent {
             )
         })?;
         let stop = core.stop.clone();
-        let tasks = vec![
-            tokio::spawn(reconciler.run()),
-            tokio::spawn(control::serve(listener, Arc::clone(&core), stop)),
-            tokio::spawn(keep_peers(Arc::clone(&core))),
-            tokio::spawn(stop_with_mesh(Arc::clone(&core))),
-        ];
-        Ok(Self { core, tasks, _home: home })
+        let mut parts = JoinSet::new();
+        parts.spawn(reconciler.run());
+        parts.spawn(control::serve(listener, Arc::clone(&core), stop));
+        parts.spawn(keep_peers(Arc::clone(&core)));
+        parts.spawn(trust::hold_office(Arc::clone(&core)));
+        let supervisor = tokio::spawn(supervise(Arc::clone(&core), parts));
+        Ok(Self { core, supervisor, _home: home })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// This node.
@@ -247,16 +268,14 @@ impl Agent {
     /// Waits until the agent is told to stop: over its socket, or because it cannot go on.
     pub async fn stopped(&self) -> Stopped {
         self.core.stop.cancelled().await;
-        if self.core.failed.load(Ordering::Relaxed) { Stopped::Failed } else { Stopped::Asked }
+        if self.core.failed.load(Ordering::Acquire) { Stopped::Failed } else { Stopped::Asked }
     }
 
     /// Stops, and waits until everything is written and closed.
     pub async fn shutdown(mut self) {
         self.core.stop.cancel();
-        for task in self.tasks.drain(..) {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a part of the agent ended badly");
-            }
+        if let Err(error) = (&mut self.supervisor).await {
+            tracing::error!(%error, "the agent's supervisor ended badly");
         }
         keep_known_peers(&self.core).await;
         self.core.mesh.shutdown().await;
@@ -292,6 +311,10 @@ async fn start_mesh(
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let mut mesh_config = MeshConfig::new(home.key.clone(), genesis).peers(config.peers.iter().copied());
     mesh_config = mesh_config.sightings(known).relays(relays).nearby(config.nearby);
+    mesh_config = mesh_config.offline(home.store.meta(OFFLINE)?.is_some_and(|value| value == SILENT));
+    if let Some(neighbours) = config.neighbours {
+        mesh_config = mesh_config.neighbours(neighbours);
+    }
     let listen = if config.listen.is_empty() { vec![free_or_any(any(port))] } else { config.listen.clone() };
     for at in listen {
         mesh_config = mesh_config.listen(at);
@@ -304,7 +327,8 @@ async fn start_mesh(
         StartError::Listen(_) => ApiError::failed(error, "Give another address with --listen, or stop what uses it."),
         _ => ApiError::failed(error, "See the agent's log."),
     })?;
-    if let Some(port) = mesh.endpoint().bound_sockets().first().map(SocketAddr::port) {
+    let bound = mesh.endpoint().map(|endpoint| endpoint.bound_sockets()).unwrap_or_default();
+    if let Some(port) = bound.first().map(SocketAddr::port) {
         home.store.set_meta(&[(PORT, &port.to_le_bytes())])?;
     }
     Ok(mesh)
@@ -345,17 +369,6 @@ async fn keep_known_peers(core: &Core) {
         Err(error) => error.to_string(),
     };
     tracing::warn!(%error, "addresses of peers could not be kept");
-}
-
-async fn stop_with_mesh(core: Arc<Core>) {
-    tokio::select! {
-        () = core.stop.cancelled() => {}
-        reason = core.mesh.stopped() => {
-            tracing::error!(?reason, "the mesh stopped, and the agent with it");
-            core.failed.store(true, Ordering::Relaxed);
-            core.stop.cancel();
-        }
-    }
 }
 
 /// Who may fetch what: members, what a release names.

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use sedge_runtime::{Finish, InferError, LONGEST_REQUEST, PromptError, RunError, Talk};
+use sedge_runtime::{Finish, InferError, LONGEST_REQUEST, Talk};
 use sedge_statement::{ReleaseId, Sha256, SlotName, TextRequest};
 use serde_json::{Value, json};
 
-use crate::api::{ApiError, ChatEnd, InferParameters, Inference};
+use crate::api::{ApiError, ChatEnd, InferParameters, Inference, TEXT_DATATYPE};
 use crate::core::Core;
+use crate::infer::unanswered;
 
 /// How long a text may take: on a slow machine a long one takes minutes, and its reader sees it grow.
 const CHAT_LIMIT: Duration = LONGEST_REQUEST;
-
-/// The Open Inference Protocol's word for text, and for any other bytes.
-const BYTES: &str = "BYTES";
 
 /// A text on its way from a slot's model. Dropping it ends the generation at the next token.
 #[derive(Debug)]
@@ -44,7 +42,7 @@ impl Chat {
     /// # Errors
     /// The model failed, or did not take the prompt: nothing says whether a text is whole but this.
     pub async fn end(self) -> Result<ChatEnd, ApiError> {
-        let said = self.talk.end().await.map_err(refused)?;
+        let said = self.talk.end().await.map_err(unanswered)?;
         Ok(ChatEnd::new(self.slot, &said))
     }
 }
@@ -52,7 +50,7 @@ impl Chat {
 impl Core {
     /// Asks the language model in a slot.
     pub(crate) async fn chat(&self, slot: &SlotName, request: TextRequest) -> Result<Chat, ApiError> {
-        let talk = self.host.talk(slot, request, CHAT_LIMIT).await.map_err(refused)?;
+        let talk = self.host.talk(slot, request, CHAT_LIMIT).await.map_err(unanswered)?;
         Ok(Chat { slot: slot.clone(), talk })
     }
 
@@ -65,7 +63,7 @@ impl Core {
         parameters: InferParameters,
     ) -> Option<Result<Inference, ApiError>> {
         let [input] = inputs else { return None };
-        if input.get("datatype").and_then(Value::as_str) != Some(BYTES) {
+        if input.get("datatype").and_then(Value::as_str) != Some(TEXT_DATATYPE) {
             return None;
         }
         Some(self.continue_text(slot, input, parameters.max_tokens.unwrap_or(TextRequest::MAX_TOKENS)).await)
@@ -87,9 +85,9 @@ impl Core {
         let end = chat.end().await?;
         // Pieces show that there is more to come; an answer at once looks whole.
         if end.finish_reason == Finish::TimeLimit.word() {
-            return Err(refused(InferError::Overdue(CHAT_LIMIT)));
+            return Err(unanswered(InferError::Overdue(CHAT_LIMIT)));
         }
-        let output = json!({"name": "text_output", "shape": [1], "datatype": BYTES, "data": [output]});
+        let output = json!({"name": "text_output", "shape": [1], "datatype": TEXT_DATATYPE, "data": [output]});
         Ok(Inference {
             slot: slot.clone(),
             release: end.release,
@@ -97,27 +95,5 @@ impl Core {
             outputs: vec![output],
             finish_reason: Some(end.finish_reason),
         })
-    }
-}
-
-fn refused(error: InferError) -> ApiError {
-    match &error {
-        InferError::NotServing(_) => {
-            ApiError::failed(error, "`sedge status` shows the slots; deploy a model to this one.")
-        }
-        InferError::Busy { .. } => ApiError::failed(error, "Ask again a little later, or less often."),
-        InferError::Overdue(_) => {
-            ApiError::failed(error, "Ask for less at once; if it never answers, deploy another release.")
-        }
-        InferError::Run(RunError::Prompt(why)) => {
-            let remedy = match why {
-                PromptError::TooLong { .. } => "Say less, or begin a new conversation.",
-                PromptError::TakesTensors => "Ask it with `sedge infer`, or ask a slot where a language model serves.",
-                PromptError::NoTokens => "Say something else.",
-                _ => "Change what is asked.",
-            };
-            ApiError::usage(why, remedy)
-        }
-        _ => ApiError::failed(error, "Ask again; if it goes on, deploy another release and look at the model."),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sedge_blobs::BlobStore;
 use sedge_fleet::FleetView;
@@ -54,9 +54,14 @@ pub(crate) struct Core {
     pub(crate) shown: watch::Receiver<Vec<ShownSlot>>,
     /// One statement of an authority at a time: each counts on from the one before.
     pub(crate) authoring: Mutex<()>,
+    /// One certificate at a time: serials count without gaps.
+    pub(crate) issuing: Arc<std::sync::Mutex<()>>,
     pub(crate) stop: CancellationToken,
     /// Whether it stops because it cannot go on.
     pub(crate) failed: AtomicBool,
+    /// Whether the loop is to panic.
+    #[cfg(test)]
+    pub(crate) loop_panics: AtomicBool,
 }
 
 impl Core {
@@ -91,6 +96,13 @@ impl Core {
         }
     }
 
+    /// Ends the agent because it cannot go on.
+    pub(crate) fn fail(&self) {
+        // Said first: whoever learns that it stops learns why.
+        self.failed.store(true, Ordering::Release);
+        self.stop.cancel();
+    }
+
     /// Tells the agent to stop.
     pub(crate) fn request_stop(&self) {
         self.stop.cancel();
@@ -103,7 +115,7 @@ impl Core {
         if offline {
             self.mesh.offline().await;
         } else {
-            self.mesh.online();
+            self.mesh.online().await;
         }
         Ok(())
     }

@@ -1,8 +1,6 @@
 //! What is wrong here, and what to do about it.
 
-use std::collections::BTreeSet;
-
-use sedge_statement::{ByteSize, Role};
+use sedge_statement::ByteSize;
 
 use crate::api::Diagnosis;
 use crate::core::Core;
@@ -58,20 +56,27 @@ impl Core {
                 let remedy = "It still syncs and serves; ask an enroller for a new certificate, and check the clock.";
                 diagnose("certificate", false, "outside its dates".to_owned(), remedy)
             }
+            None if view.revoked.contains_key(&self.me()) => {
+                let remedy =
+                    "Models here serve on, and nothing new comes. Where that is right, join anew from an empty home.";
+                diagnose("certificate", false, "this node's key is revoked".to_owned(), remedy)
+            }
             None => diagnose("certificate", false, "none".to_owned(), "Join anew from an empty home."),
         }
     }
 
     fn roots(&self) -> Diagnosis {
         let view = self.view();
-        let roots: BTreeSet<_> = view.members.values().filter(|c| c.may(Role::Root)).map(|c| c.subject).collect();
-        let finding =
-            format!("{} root key, {} needed", view.genesis.roots.len().max(roots.len()), view.genesis.threshold);
+        let (keys, threshold) = (view.roots.keys.len(), usize::from(view.roots.threshold));
+        let finding = format!("{keys} root keys, {threshold} must agree");
         let mut roots = diagnose("roots", true, finding, "");
-        if view.genesis.roots.len() == 1 {
-            // Not a fault: every mesh begins so. Advice all the same.
-            roots.remedy =
-                "Back up that node's identity/secret.key: without it nobody can ever act as root.".to_owned();
+        // Not a fault: every mesh begins so. Advice all the same.
+        if keys == 1 {
+            roots.remedy = "Make two more with `sedge mesh rotate --add NODE --add NODE`: where the only root is lost, nobody can ever act \
+                            as one. Until then back up its identity/secret.key."
+                .to_owned();
+        } else if keys == threshold {
+            roots.remedy = "Add one more with `sedge mesh rotate --add NODE`: where any of these is lost, the others cannot replace it.".to_owned();
         }
         roots
     }

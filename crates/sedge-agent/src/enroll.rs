@@ -1,8 +1,10 @@
 //! How a node becomes a member: it makes the mesh, or joins it with a ticket; and how members let others in.
 
+mod by_file;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sedge_fleet::{Effect, Fleet, FleetView};
 use sedge_mesh::{Applicant, Enroller, Enrolment, JoinError, JoinRefusal, JoinRequest, Looking, Sighting, Storage};
@@ -17,6 +19,8 @@ use crate::home::{Home, HomeError};
 use crate::peers;
 use crate::store::{Store, StoreError};
 use crate::tickets::{self, Grant, MAX_ADDRESSES, MAX_RELAYS, MAX_USES, NoGrant};
+
+pub use by_file::{enroll_request, join_by_approval};
 
 /// What the maker of a mesh chooses.
 #[derive(Debug, Clone)]
@@ -200,31 +204,41 @@ fn join_error(error: JoinError) -> ApiError {
 }
 
 impl Core {
-    /// Makes a ticket that this node redeems.
-    pub(crate) fn invite(&self, request: InviteRequest) -> Result<Invitation, ApiError> {
-        let view = self.view();
-        let certificate = self.authority(&view, Role::Enroll)?;
-        if !certificate.cell.covers(&request.cell) {
+    /// The roles that a newcomer is given in a cell, where this node may give them.
+    pub(crate) fn may_give(
+        &self,
+        view: &FleetView,
+        cell: &CellPath,
+        roles: BTreeSet<Role>,
+    ) -> Result<BTreeSet<Role>, ApiError> {
+        let certificate = self.authority(view, Role::Enroll)?;
+        if !certificate.cell.covers(cell) {
             return Err(ApiError::refused(
-                format!("this node may enrol in cell {} and below, not in {}", certificate.cell, request.cell),
-                "Give a cell below this node's, or invite from another node.",
+                format!("this node may enrol in cell {} and below, not in {cell}", certificate.cell),
+                "Give a cell below this node's, or enrol from another node.",
             ));
         }
-        let given: BTreeSet<Role> =
-            if request.roles.is_empty() { BTreeSet::from([Role::Device]) } else { request.roles };
+        let given: BTreeSet<Role> = if roles.is_empty() { BTreeSet::from([Role::Device]) } else { roles };
         let free = [Role::Device, Role::Observe];
         if let Some(role) = given.iter().find(|role| !free.contains(role) && !certificate.may(**role)) {
             return Err(ApiError::refused(
                 format!("this node does not have the role `{role}`, so it cannot give it"),
-                "Invite from a node that has it.",
+                "Enrol from a node that has it.",
             ));
         }
         if given.contains(&Role::Root) {
             return Err(ApiError::refused(
-                "a ticket cannot give the role `root`",
-                "Give `enroll` to let a node enrol others.",
+                "nobody is given the role `root`",
+                "Roots are changed with `sedge mesh rotate`; give `enroll` to let a node enrol others.",
             ));
         }
+        Ok(given)
+    }
+
+    /// Makes a ticket that this node redeems.
+    pub(crate) fn invite(&self, request: InviteRequest) -> Result<Invitation, ApiError> {
+        let view = self.view();
+        let given = self.may_give(&view, &request.cell, request.roles)?;
         if !(1..=MAX_USES).contains(&request.uses) {
             return Err(ApiError::usage(format!("{} uses", request.uses), &format!("Give 1 to {MAX_USES} uses.")));
         }
@@ -265,10 +279,12 @@ pub(crate) struct Desk {
     pub(crate) key: SecretKey,
     pub(crate) store: Arc<Store>,
     pub(crate) view: watch::Receiver<Arc<FleetView>>,
+    pub(crate) issuing: Arc<Mutex<()>>,
 }
 
 impl Enroller for Desk {
     fn redeem(&self, peer: NodeId, request: &JoinRequest) -> Result<Enrolment, JoinRefusal> {
+        let _turn = self.issuing.lock().unwrap_or_else(PoisonError::into_inner);
         let view = Arc::clone(&self.view.borrow());
         if request.mesh != view.mesh {
             return Err(JoinRefusal::NotForThisMesh);
@@ -314,12 +330,14 @@ impl Enroller for Desk {
 }
 
 /// Serials count without gaps over everything this node ever issued, published or not.
-fn next_serial(view: &FleetView, issuer: NodeId, issued: &[Vec<u8>], mesh: MeshId) -> u64 {
+pub(crate) fn next_serial(view: &FleetView, issuer: NodeId, issued: &[Vec<u8>], mesh: MeshId) -> u64 {
     let published = view.certificates.iter().filter(|c| c.issuer == issuer).map(|c| c.serial);
     let kept = issued.iter().filter_map(|bytes| {
         Object::open(bytes, mesh).ok()?.body::<Certificate>().ok().map(|certificate| certificate.serial)
     });
-    published.chain(kept).max().unwrap_or(0) + 1
+    // Of nodes revoked since, only the count is left.
+    let counted = view.frontier.0.get(&issuer).copied();
+    published.chain(kept).chain(counted).max().unwrap_or(0) + 1
 }
 
 /// Certificates that were issued and kept, but never shown: a power cut came between.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sedge_runtime::InferError;
+use sedge_runtime::{InferError, PromptError, RunError};
 use sedge_statement::{ReleaseId, Sha256, SlotName, Tensor};
 use serde_json::Value;
 
@@ -26,15 +26,7 @@ pub struct Answer {
 impl Core {
     /// Asks the model in a slot.
     pub(crate) async fn infer(&self, slot: &SlotName, inputs: Vec<Tensor>) -> Result<Answer, ApiError> {
-        let answer = self.host.infer(slot, inputs, REQUEST_LIMIT).await.map_err(|error| {
-            let remedy = match &error {
-                InferError::NotServing(_) => "`sedge status` shows the slots; deploy a model to this one.",
-                InferError::Busy { .. } => "Ask again a little later, or less often.",
-                InferError::Overdue(_) => "Ask for less at once; if it never answers, deploy another release.",
-                _ => "Give the inputs that `sedge model show` lists for this model.",
-            };
-            ApiError::failed(error, remedy)
-        })?;
+        let answer = self.host.infer(slot, inputs, REQUEST_LIMIT).await.map_err(unanswered)?;
         Ok(Answer { outputs: answer.outputs, release: answer.release, sha256: answer.sha256 })
     }
 
@@ -60,4 +52,26 @@ impl Core {
             finish_reason: None,
         })
     }
+}
+
+/// Why a request has no answer, and what to do about it: the caller's fault, the model's or the moment's.
+pub(crate) fn unanswered(error: InferError) -> ApiError {
+    let remedy = match &error {
+        InferError::NotServing(_) => "`sedge status` shows the slots; deploy a model to this one.",
+        InferError::Busy { .. } => "Ask again a little later, or less often.",
+        InferError::Overdue(_) => "Ask for less at once; if it never answers, deploy another release.",
+        InferError::Run(RunError::Refused(_)) => "Give the inputs that `sedge model show` lists for this model.",
+        InferError::Run(RunError::Prompt(why)) => {
+            let remedy = match why {
+                PromptError::TooLong { .. } => "Say less, or begin a new conversation.",
+                PromptError::TakesTensors => "Ask it with `sedge infer`, or ask a slot where a language model serves.",
+                PromptError::TakesText => "Give it a text: `sedge chat`, or `sedge infer --input FILE.txt`.",
+                PromptError::NoTokens => "Say something else.",
+                _ => "Change what is asked.",
+            };
+            return ApiError::usage(why, remedy);
+        }
+        _ => "Ask again; if it goes on, deploy another release and look at the model.",
+    };
+    ApiError::failed(error, remedy)
 }

@@ -29,12 +29,14 @@ mod queries;
 mod reconcile;
 mod slot_watch;
 mod store;
+mod supervise;
 mod tickets;
+mod trust;
 
 pub use agent::{Agent, AgentConfig, Stopped};
 pub use chat::Chat;
 pub use client::{ChatClient, Client, Heard};
-pub use enroll::{InitOptions, Initialised, JoinOptions, Joined, init, join};
+pub use enroll::{InitOptions, Initialised, JoinOptions, Joined, enroll_request, init, join, join_by_approval};
 pub use home::default_home;
 pub use infer::Answer;
 pub use inspect::{Inspection, inspect};

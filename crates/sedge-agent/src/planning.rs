@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sedge_fleet::{ControlState as Said, FleetView, SetBy};
-use sedge_scheduler::{ControlState, Plan, PlanInput, SteeredBy, Wish, plan};
+use sedge_scheduler::{Approvals, ControlState, Plan, PlanInput, SteeredBy, Wish, plan};
 use sedge_statement::{Deployment, Timestamp};
 
 /// Plans from a view.
@@ -19,10 +19,11 @@ pub(crate) fn plan_with(view: &FleetView, thought: Option<&Deployment>, now: Tim
         .iter()
         .map(|(id, published)| {
             let control = match &published.control {
-                Said::Running => ControlState::Running,
-                Said::Paused(set) => ControlState::Paused(by(set)),
                 Said::Cancelled(set) => ControlState::Cancelled(by(set)),
                 Said::Halted(set) => ControlState::Halted(by(set)),
+                _ if !published.is_approved() => ControlState::AwaitingApproval(approvals(published)),
+                Said::Running => ControlState::Running,
+                Said::Paused(set) => ControlState::Paused(by(set)),
             };
             (*id, Wish { deployment: published.deployment.clone(), control })
         })
@@ -39,6 +40,12 @@ pub(crate) fn plan_with(view: &FleetView, thought: Option<&Deployment>, now: Tim
         releases: &releases,
         gates: &view.gates,
         slots: &view.slots,
-        now,
+        now: now.max(view.verified),
     })
+}
+
+/// Who agrees, and how many must.
+fn approvals(published: &sedge_fleet::PublishedDeployment) -> Approvals {
+    let votes = |agreement: &sedge_fleet::Agreement| (agreement.given.len(), usize::from(agreement.needed));
+    Approvals { deployment: votes(&published.agreement), release: votes(&published.release_agreement) }
 }

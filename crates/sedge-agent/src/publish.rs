@@ -28,7 +28,7 @@ impl Core {
     }
 
     /// Waits until what was just written shows.
-    async fn settle<T: Clone>(
+    pub(crate) async fn settle<T: Clone>(
         &self,
         mut from: watch::Receiver<T>,
         shows: impl FnMut(&T) -> bool,
@@ -43,9 +43,14 @@ impl Core {
     }
 }
 
-/// The next generation after those there are.
-fn next_generation(taken: impl Iterator<Item = sedge_statement::Generation>) -> sedge_statement::Generation {
-    taken.max().unwrap_or_default().next()
+/// The next generation after those there are, under the roots that count now.
+fn next_generation(
+    view: &FleetView,
+    taken: impl Iterator<Item = sedge_statement::Generation>,
+) -> sedge_statement::Generation {
+    let epoch = view.roots.version;
+    let last = taken.filter(|generation| generation.epoch == epoch).max();
+    last.unwrap_or(sedge_statement::Generation { epoch, n: 0 }).next()
 }
 
 /// How many nodes hold every file of the release, this one apart.

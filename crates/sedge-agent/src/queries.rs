@@ -53,6 +53,12 @@ pub(crate) fn member(view: &FleetView, text: &str) -> Result<NodeId, ApiError> {
         (Some(_), Some(_)) => {
             Err(ApiError::usage(format!("several nodes are called {text}"), "Give the id; `sedge node list` shows it."))
         }
-        _ => by_prefix("node", text, view.members.keys().copied(), "sedge node list"),
+        (None, _) if view.revoked.values().any(|node| node.name.as_ref().is_some_and(|name| name.as_str() == text)) => {
+            Err(ApiError::failed(
+                format!("{text} is revoked, and no member any more"),
+                "`sedge mesh show` lists who is; a machine comes back by joining anew from an empty home.",
+            ))
+        }
+        (None, _) => by_prefix("node", text, view.members.keys().copied(), "sedge node list"),
     }
 }

@@ -5,6 +5,7 @@
 
 mod effects;
 mod offers;
+mod providers;
 mod report;
 mod work;
 
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use sedge_fleet::FleetView;
 use sedge_runtime::{Gated, Previous};
 use sedge_slot::{Event, Floor, SlotMachine, Update};
-use sedge_statement::{NodeId, Profile, RolloutId, SlotName, SlotState, Timestamp, codec};
+use sedge_statement::{Profile, RolloutId, SlotName, SlotState, Timestamp, codec};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -23,6 +24,7 @@ use crate::api::ApiError;
 use crate::core::{Core, Planned, ShownSlot, now};
 use crate::planning::plan_of;
 use crate::store::Kind;
+use providers::Providers;
 use report::Reporter;
 use work::Done;
 
@@ -44,7 +46,7 @@ pub(crate) struct Reconciler {
     profile: Profile,
     reporter: Reporter,
     slots: BTreeMap<SlotName, Slot>,
-    peers: watch::Sender<Vec<NodeId>>,
+    providers: Providers,
     done_in: mpsc::Sender<Done>,
     done: mpsc::Receiver<Done>,
     clock: Clock,
@@ -116,17 +118,16 @@ impl Reconciler {
         }
         let reporter = Reporter::start(Arc::clone(&core), profile.clone());
         let clock = Clock { wall: now(), since: Instant::now() };
-        let peers = watch::Sender::new(Vec::new());
-        Ok(Self { core, outlets, profile, reporter, slots, peers, done_in, done, clock, revision: 0 })
+        let view = Arc::clone(&core.mesh.view().borrow());
+        let providers = Providers::new(core.me(), view);
+        Ok(Self { core, outlets, profile, reporter, slots, providers, done_in, done, clock, revision: 0 })
     }
 
-    /// Runs until the agent stops.
+    /// Runs until the agent stops, or what it cannot do without has ended.
     pub(crate) async fn run(mut self) {
-        // An agent without its loop would look alive and never update: should it panic, the agent stops and says so.
-        let _stops = self.core.stop.clone().drop_guard();
         let mut view = self.core.mesh.view();
         let stop = self.core.stop.clone();
-        self.look_for_peers();
+        self.look_for_providers();
         for name in self.slots.keys().cloned().collect::<Vec<_>>() {
             self.handle(&name, Event::Restarted);
         }
@@ -144,6 +145,8 @@ impl Reconciler {
                     self.replan(&seen);
                 }
                 Some(done) = self.done.recv() => self.finished(done),
+                // Nobody would learn what becomes of the slots.
+                () = self.reporter.ended() => break,
                 () = tokio::time::sleep(due) => {
                     ticked = Instant::now();
                     self.tick();
@@ -151,7 +154,9 @@ impl Reconciler {
                     self.replan(&seen);
                 }
             }
-            self.look_for_peers();
+            self.look_for_providers();
+            #[cfg(test)]
+            assert!(!self.core.loop_panics.load(std::sync::atomic::Ordering::Relaxed), "a test has the loop panic");
         }
         self.slots.values_mut().for_each(Slot::stop_all);
         self.reporter.finish().await;
@@ -224,14 +229,10 @@ impl Reconciler {
         self.slots.iter().filter_map(update).collect()
     }
 
-    /// Peers that weights may be asked of: whoever is connected.
-    fn look_for_peers(&self) {
-        let connected: Vec<NodeId> = self.core.mesh.peers().iter().filter(|p| p.connected).map(|p| p.id).collect();
-        self.peers.send_if_modified(|peers| {
-            let changed = *peers != connected;
-            *peers = connected;
-            changed
-        });
+    /// Follows whom weights may be asked of.
+    fn look_for_providers(&self) {
+        let connected = self.core.mesh.neighbours().borrow().clone();
+        self.providers.update(connected, &self.core.mesh.view().borrow());
     }
 
     /// Hands an event to a slot's machine, making the slot where there is none, and carries out what it asks for.

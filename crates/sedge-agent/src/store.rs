@@ -47,11 +47,13 @@ pub(crate) enum Kind {
     Draft,
     /// Imported commands.
     Command,
+    /// Certificates issued here without a ticket.
+    Issued,
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Journal, Self::Floor, Self::Ticket, Self::Peer, Self::Release, Self::Draft, Self::Command];
+    const ALL: [Self; 8] =
+        [Self::Journal, Self::Floor, Self::Ticket, Self::Peer, Self::Release, Self::Draft, Self::Command, Self::Issued];
 
     const fn table(self) -> Table {
         TableDefinition::new(match self {
@@ -62,6 +64,7 @@ impl Kind {
             Self::Release => "releases",
             Self::Draft => "drafts",
             Self::Command => "commands",
+            Self::Issued => "issued",
         })
     }
 }

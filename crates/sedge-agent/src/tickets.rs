@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sedge_statement::codec;
-use sedge_statement::{CellPath, LabelKey, LabelValue, NodeId, Role, TicketSecret, Timestamp};
+use sedge_statement::{Blake3, CellPath, LabelKey, LabelValue, NodeId, Role, TicketSecret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Kind, Store, StoreError};
@@ -71,10 +71,17 @@ pub(crate) fn redeem(
     })
 }
 
-/// Every certificate object that was ever issued for a ticket.
+/// Keeps a certificate object that was issued without a ticket, before anybody sees it.
+pub(crate) fn note_issued(store: &Store, certificate: &[u8]) -> Result<(), StoreError> {
+    store.put(Kind::Issued, Blake3::of(certificate).as_bytes(), Some(certificate))
+}
+
+/// Every certificate object that was ever issued here.
 pub(crate) fn issued(store: &Store) -> Result<Vec<Vec<u8>>, StoreError> {
     let records = store.list(Kind::Ticket)?;
-    Ok(records.iter().filter_map(|(_, record)| read(record)).flat_map(|grant| grant.issued.into_values()).collect())
+    let by_ticket = records.iter().filter_map(|(_, record)| read(record)).flat_map(|grant| grant.issued.into_values());
+    let otherwise = store.list(Kind::Issued)?.into_iter().map(|(_, certificate)| certificate);
+    Ok(by_ticket.chain(otherwise).collect())
 }
 
 fn read(record: &[u8]) -> Option<Grant> {

@@ -129,7 +129,7 @@ impl BlobStore {
     async fn settle(&self, file: &ModelFile, incoming: Incoming) -> Result<(), AddError> {
         let inner = &self.inner;
         let io = |source| AddError::Io { path: PathBuf::new(), source };
-        let _turn = inner.turn(file.blake3).await;
+        let _turn = inner.turns.import(file.blake3).await;
         // The copy at hand is good; one that the store has may have rotted since.
         for there in inner.named(file.blake3) {
             if inner.read_back(&there).await.is_err() {

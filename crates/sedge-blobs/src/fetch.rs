@@ -1,12 +1,13 @@
 //! Fetching a file from other nodes.
 //!
 //! A fetch is a plan over byte ranges: `plan` says which provider brings which piece, `peers` keeps what is known of
-//! each provider, `piece` brings one piece, `drive` runs the three until the store has every byte, and `proof` hashes what the store
-//! has from the beginning on. How pieces and
-//! providers are matched is `plan`'s alone.
+//! each provider, `piece` brings one piece, `pace` says when somebody else should bring it instead, `drive` runs these until the
+//! store has every byte, and `proof` hashes what the store has from the beginning on. How pieces and providers are matched is
+//! `plan`'s alone.
 
 mod drive;
 mod error;
+mod pace;
 mod peers;
 mod piece;
 mod plan;
@@ -38,6 +39,10 @@ pub struct Patience {
     pub stall: Duration,
     /// The least a provider must bring per second, over a window.
     pub least: ByteSize,
+    /// How long a provider may be a quarter as fast as another one, before that one is asked for its piece instead.
+    pub slow: Duration,
+    /// How long a piece may take where it is not known what others can do, and somebody waits who was never tried.
+    pub unproven: Duration,
     /// The first rest after a fault; it doubles with each one in a row, with jitter, up to [`Patience::longest`].
     pub rest: Duration,
     /// The longest rest.
@@ -51,6 +56,8 @@ impl Default for Patience {
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(10),
             least: ByteSize(4 << 10),
+            slow: Duration::from_secs(5),
+            unproven: Duration::from_secs(30),
             rest: Duration::from_millis(500),
             longest: Duration::from_secs(30),
         }
@@ -77,6 +84,28 @@ pub struct Progress {
     pub from: Option<NodeId>,
     /// Bytes per second over the last full second.
     pub rate: ByteSize,
+}
+
+/// What a fetch dials from. It is asked for each connection, since a node that was silent may have another endpoint afterwards.
+#[derive(Clone)]
+pub struct DialFrom(Arc<dyn Fn() -> Option<Endpoint> + Send + Sync>);
+
+impl DialFrom {
+    /// Dials from whatever endpoint there is. Where there is none, nobody can be reached.
+    pub fn new(endpoint: impl Fn() -> Option<Endpoint> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(endpoint))
+    }
+
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        (self.0)()
+    }
+}
+
+impl From<&Endpoint> for DialFrom {
+    fn from(endpoint: &Endpoint) -> Self {
+        let endpoint = endpoint.clone();
+        Self::new(move || Some(endpoint.clone()))
+    }
 }
 
 /// A running fetch, shared by all who want the same file. Dropping the last handle ends it; what it brought stays.
@@ -128,7 +157,7 @@ impl BlobStore {
     /// the same file are one, with the first caller's candidates and seed.
     pub fn fetch(
         &self,
-        endpoint: &Endpoint,
+        from: impl Into<DialFrom>,
         file: &ModelFile,
         candidates: watch::Receiver<Vec<NodeId>>,
         options: FetchOptions,
@@ -142,8 +171,7 @@ impl BlobStore {
         let start = Progress { have: ByteSize(0), total: file.size, from: None, rate: ByteSize(0) };
         let (progress_tx, progress) = watch::channel(start);
         let (outcome_tx, outcome) = watch::channel(None);
-        let work =
-            drive::run(self.inner.clone(), endpoint.clone(), file.clone(), candidates, options.seed, progress_tx);
+        let work = drive::run(self.inner.clone(), from.into(), file.clone(), candidates, options.seed, progress_tx);
         let task = tokio::spawn(async move {
             outcome_tx.send_replace(Some(work.await));
         });

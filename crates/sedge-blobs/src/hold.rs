@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sedge_statement::{Blake3, FileName, ModelFile, Sha256};
+use sedge_statement::{Blake3, ByteSize, FileName, ModelFile, Sha256};
 use tokio::time::Instant;
 
 use crate::blocking::blocking;
@@ -33,7 +33,21 @@ pub enum ProveError {
         /// What is on the disk.
         found: Sha256,
     },
-    /// See to the disk; [`BlobStore::discard`] the file and fetch it again.
+    /// The disk lost its end, or something wrote to it. [`BlobStore::discard`] it and fetch it again.
+    #[error("{file} is damaged: it has {found}, not {wanted}")]
+    WrongLength {
+        /// The file.
+        file: FileName,
+        /// What was signed.
+        wanted: ByteSize,
+        /// What is on the disk.
+        found: ByteSize,
+    },
+    /// Its name is gone from `models/`, or names something that is no file, and the store cannot name it anew.
+    /// [`BlobStore::discard`] it and fetch it again.
+    #[error("{0} is gone from the disk")]
+    Gone(FileName),
+    /// See to the disk. It says nothing of the bytes.
     #[error("read {file}: {source}")]
     Io {
         /// The file.
@@ -41,6 +55,13 @@ pub enum ProveError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl ProveError {
+    /// Whether the bytes on the disk are known not to be the file: they are to be [discarded](BlobStore::discard).
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::WrongDigest { .. } | Self::WrongLength { .. } | Self::Gone(_))
+    }
 }
 
 /// Why bytes could not be dropped. They are no longer listed as held, and no longer served.
@@ -77,17 +98,9 @@ impl Inner {
 
     async fn rehash(&self, file: &ModelFile) -> Result<(PathBuf, Digests), ProveError> {
         let path = self.layout.model(file.sha256, &file.name);
-        let (read, size) = (path.clone(), file.size.get());
-        let found = blocking(move || {
-            // A link that someone put here would be followed out of models/.
-            let there = std::fs::symlink_metadata(&read)?;
-            if !there.is_file() || there.len() != size {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file of the signed length"));
-            }
-            digest::read_back(&File::open(&read)?)
-        })
-        .await
-        .map_err(|source| ProveError::Io { file: file.name.clone(), source })?;
+        let (read, whole) = (path.clone(), file.clone());
+        let found = blocking(move || Ok(read_whole(&read, &whole))).await;
+        let found = found.unwrap_or_else(|source| Err(ProveError::Io { file: file.name.clone(), source }))?;
         Ok((path, found))
     }
 
@@ -172,6 +185,23 @@ impl Inner {
     }
 }
 
+fn read_whole(path: &Path, file: &ModelFile) -> Result<Digests, ProveError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ProveError::Gone(file.name.clone()),
+        _ => ProveError::Io { file: file.name.clone(), source },
+    };
+    // A link that someone put here would be followed out of models/.
+    let there = std::fs::symlink_metadata(path).map_err(failed)?;
+    if !there.is_file() {
+        return Err(ProveError::Gone(file.name.clone()));
+    }
+    if there.len() != file.size.get() {
+        let (wanted, found) = (file.size, ByteSize(there.len()));
+        return Err(ProveError::WrongLength { file: file.name.clone(), wanted, found });
+    }
+    digest::read_back(&File::open(path).map_err(failed)?).map_err(failed)
+}
+
 /// Why complete bytes are not held.
 pub(crate) enum CompleteError {
     Place(io::Error),
@@ -185,13 +215,27 @@ pub(crate) enum CompleteError {
 
 impl BlobStore {
     /// Proves a held file by SHA-256 of the bytes on the disk, and says where to open it. To be asked before the
-    /// first open after a boot, and before activation.
+    /// first open after a boot, and before activation. A file whose name under `models/` is gone is named anew.
     ///
     /// # Errors
     /// See [`ProveError`].
     pub async fn prove(&self, file: &ModelFile) -> Result<PathBuf, ProveError> {
         if !self.inner.index().holds(file) {
             return Err(ProveError::NotHeld(file.name.clone()));
+        }
+        match self.inner.read_back(file).await {
+            Err(ProveError::Gone(_)) => {}
+            end => return end,
+        }
+        let _turn = self.inner.turns.next(file.blake3).await;
+        if !self.inner.index().holds(file) {
+            return Err(ProveError::NotHeld(file.name.clone()));
+        }
+        let (place, hash, (sha256, name)) =
+            (self.inner.layout.clone(), node::hash(file.blake3), (file.sha256, file.name.clone()));
+        if let Err(error) = blocking(move || place.place(hash, sha256, &name)).await {
+            tracing::warn!(%error, file = %file.name, "a name is gone from models/, and the bytes with it");
+            return Err(ProveError::Gone(file.name.clone()));
         }
         self.inner.read_back(file).await
     }
@@ -203,7 +247,7 @@ impl BlobStore {
     /// See [`DiscardError`].
     pub async fn discard(&self, file: &ModelFile) -> Result<(), DiscardError> {
         self.inner.end_fetches(file.blake3);
-        let _turn = self.inner.turn(file.blake3).await;
+        let _turn = self.inner.turns.next(file.blake3).await;
         self.inner.forget(file).await?;
         self.inner.drop_blob(file.blake3).await
     }
@@ -214,7 +258,7 @@ impl BlobStore {
     /// See [`DiscardError`].
     pub async fn remove(&self, file: &ModelFile) -> Result<(), DiscardError> {
         self.inner.end_fetches(file.blake3);
-        let _turn = self.inner.turn(file.blake3).await;
+        let _turn = self.inner.turns.next(file.blake3).await;
         self.inner.reject(file).await
     }
 }

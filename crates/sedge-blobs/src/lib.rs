@@ -22,9 +22,10 @@ mod serve;
 mod space;
 mod store;
 mod sweep;
+mod turn;
 
 pub use add::AddError;
-pub use fetch::{Fetch, FetchError, FetchOptions, Patience, Progress};
+pub use fetch::{DialFrom, Fetch, FetchError, FetchOptions, Patience, Progress};
 pub use hold::{DiscardError, ProveError};
 /// The protocol that [`Server`] speaks.
 pub use iroh_blobs::ALPN;

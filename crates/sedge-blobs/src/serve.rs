@@ -14,10 +14,11 @@ use iroh_blobs::provider::events::EventSender;
 use iroh_blobs::provider::{self, StreamPair};
 use n0_future::task::AbortOnDropHandle;
 use sedge_statement::{Blake3, ByteSize, NodeId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::limit::Limiter;
-use crate::metered::Metered;
+use crate::metered::{Meter, Metered};
 use crate::node;
 use crate::store::BlobStore;
 
@@ -25,6 +26,10 @@ use crate::store::BlobStore;
 const STREAMS_PER_CONNECTION: usize = 16;
 /// A request is under a kilobyte: whoever takes longer to send it is not asking.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+/// Requests answered at once, over all nodes; the next waits. Each may hold what its connection sends ahead of its reader.
+const ANSWERS: usize = 64;
+/// How many of them may be one node's.
+const ANSWERS_TO_ONE: usize = 8;
 
 /// Who may have what. Asked on every connection and again on every request, so that a revocation or the end of a
 /// wish counts at once.
@@ -40,12 +45,14 @@ pub(crate) struct Uplink {
     limiter: Arc<Limiter>,
     served: Arc<AtomicU64>,
     refused: AtomicU64,
+    answers: Arc<Semaphore>,
     traffic: Mutex<Traffic>,
 }
 
 #[derive(Default)]
 struct Traffic {
     next: u64,
+    turns: BTreeMap<NodeId, Arc<Semaphore>>,
     connections: BTreeMap<u64, Connection>,
     requests: BTreeMap<u64, (Blake3, AbortHandle)>,
     withheld: BTreeSet<Blake3>,
@@ -69,16 +76,25 @@ impl Uplink {
             limiter: Arc::new(Limiter::new(rate)),
             served: Arc::default(),
             refused: AtomicU64::new(0),
+            answers: Arc::new(Semaphore::new(ANSWERS)),
             traffic: Mutex::default(),
         }
     }
 
-    pub(crate) fn limiter(&self) -> &Limiter {
-        &self.limiter
-    }
-
     fn traffic(&self) -> MutexGuard<'_, Traffic> {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a node's next request may be answered: first behind its own, so that it crowds out nobody, then behind all.
+    async fn turn(&self, peer: NodeId) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let own = {
+            let mut traffic = self.traffic();
+            traffic.turns.retain(|_, turns| Arc::strong_count(turns) > 1);
+            let turns = traffic.turns.entry(peer);
+            Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(ANSWERS_TO_ONE))))
+        };
+        let own = own.acquire_owned().await.ok()?;
+        Some((own, Arc::clone(&self.answers).acquire_owned().await.ok()?))
     }
 
     fn refuse(&self) {
@@ -158,9 +174,10 @@ impl Server {
         let wanted = match &request {
             // Sequences of hashes would have us follow what a blob names; only single files are ever served.
             Request::Get(get) if get.ranges.is_blob() => Some(node::blake3(get.hash)),
-            Request::Observe(observe) => Some(node::blake3(observe.hash)),
+            // Nor is anybody told for as long as it likes how much of a file is here: a node that fetches just asks.
             _ => None,
         };
+        let Some(_turn) = uplink.turn(peer).await else { return };
         let blob = wanted.filter(|blob| self.admission.may_connect(peer) && self.admission.may_fetch(peer, *blob));
         let Some(blob) = blob else {
             uplink.refuse();
@@ -168,7 +185,12 @@ impl Server {
             return refuse(send, recv);
         };
         let (connection, events) = (connection as u64, EventSender::DEFAULT);
-        let meter = (uplink.limiter.clone(), uplink.served.clone());
+        let meter = Meter {
+            limiter: uplink.limiter.clone(),
+            served: uplink.served.clone(),
+            admission: self.admission.clone(),
+            peer,
+        };
         let store = self.store.inner.fs.deref().clone();
         let answered = {
             let mut traffic = uplink.traffic();
@@ -176,16 +198,9 @@ impl Server {
                 return;
             }
             let answering = tokio::spawn(async move {
-                match request {
-                    Request::Get(get) => {
-                        let pair = StreamPair::new(connection, recv, Metered::new(send, meter), events);
-                        provider::handle_get(pair, store, get).await
-                    }
-                    Request::Observe(observe) => {
-                        provider::handle_observe(StreamPair::new(connection, recv, send, events), store, observe).await
-                    }
-                    _ => Ok(()),
-                }
+                let Request::Get(get) = request else { return Ok(()) };
+                let pair = StreamPair::new(connection, recv, Metered::new(send, meter), events);
+                provider::handle_get(pair, store, get).await
             });
             traffic.next += 1;
             let id = traffic.next;
@@ -234,14 +249,5 @@ impl BlobStore {
     /// How many bytes of weights went out since the start.
     pub fn served(&self) -> ByteSize {
         ByteSize(self.inner.uplink.served.load(Ordering::Relaxed))
-    }
-
-    /// Closes a node's connections for weights: for a node just revoked.
-    pub fn disconnect(&self, peer: NodeId) {
-        for connection in self.inner.uplink.traffic().connections.values() {
-            if node::node_id(connection.remote_id()) == peer {
-                connection.close(ERR_PERMISSION, b"no longer admitted");
-            }
-        }
     }
 }

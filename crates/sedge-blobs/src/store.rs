@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use iroh_blobs::store::fs::FsStore;
@@ -20,11 +20,12 @@ use crate::node;
 use crate::serve::Uplink;
 use crate::space::Space;
 use crate::sweep::Sweeper;
+use crate::turn::Turns;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How fast weights may move; can be changed while running.
+    /// How fast weights may move.
     pub limits: Limits,
     /// Room left on the disk by everything this store writes: for the documents, the journal, and others.
     pub margin: ByteSize,
@@ -85,7 +86,7 @@ pub(crate) struct Inner {
     pub(crate) patience: Patience,
     pub(crate) running: Mutex<Vec<Running>>,
     index: Mutex<Index>,
-    locks: Mutex<BTreeMap<Blake3, Weak<tokio::sync::Mutex<()>>>>,
+    pub(crate) turns: Turns,
     liars: Mutex<BTreeMap<NodeId, Instant>>,
 }
 
@@ -105,21 +106,6 @@ impl Inner {
     /// The files that share these bytes.
     pub(crate) fn named(&self, blake3: Blake3) -> Vec<ModelFile> {
         self.index().named(blake3)
-    }
-
-    /// Waits for its turn at one blob: adding, fetching, dropping the same bytes never overlap.
-    pub(crate) async fn turn(&self, blake3: Blake3) -> tokio::sync::OwnedMutexGuard<()> {
-        let turn = {
-            let mut locks = lock(&self.locks);
-            locks.retain(|_, turn| turn.strong_count() > 0);
-            let known = locks.get(&blake3).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                let turn = Arc::default();
-                locks.insert(blake3, Arc::downgrade(&turn));
-                turn
-            })
-        };
-        turn.lock_owned().await
     }
 
     /// Which bytes of a file the store has, and verified by BLAKE3.
@@ -185,7 +171,7 @@ impl BlobStore {
             sweeper,
             running: Mutex::default(),
             index: Mutex::default(),
-            locks: Mutex::default(),
+            turns: Turns::default(),
             liars: Mutex::default(),
         };
         inner.recover().await?;
@@ -209,17 +195,6 @@ impl BlobStore {
     pub async fn missing(&self, file: &ModelFile) -> Result<ByteSize, StoreError> {
         let have = self.inner.local(file).await?.len();
         Ok(ByteSize(file.size.get().saturating_sub(have)))
-    }
-
-    /// The limits in force.
-    pub fn limits(&self) -> Limits {
-        Limits { upload: self.inner.uplink.limiter().rate(), download: self.inner.download.rate() }
-    }
-
-    /// Sets the limits; running transfers keep to them from their next piece on.
-    pub fn set_limits(&self, limits: Limits) {
-        self.inner.uplink.limiter().set(limits.upload);
-        self.inner.download.set(limits.download);
     }
 
     /// Closes the store: ends fetches and uploads, writes what is partial down, and frees the directory for the next

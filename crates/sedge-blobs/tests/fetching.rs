@@ -307,19 +307,31 @@ async fn an_upload_keeps_to_its_cap() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lifting_a_cap_frees_a_running_fetch() {
+async fn a_file_that_is_added_while_it_is_fetched_is_the_end_of_that_fetch() {
     let lookup = MemoryLookup::new();
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let crawl = Limits { download: Some(1000), upload: None };
     let from = node(there.path(), &lookup).await;
     let to = node_with(here.path(), &lookup, Options { limits: crawl, ..options() }).await;
-    let file = from.add(&weights(2 << 20, 12), "model.onnx").await;
-    let fetch = to.store.fetch(to.router.endpoint(), &file, candidates(&[from.id()]), soon());
-    let mut progress = fetch.watch();
-    progress.wait_for(|p| p.have.get() > 0).await.unwrap();
-    to.store.set_limits(Limits::default());
-    assert_eq!(to.store.limits(), Limits::default());
-    fetch.done().await.unwrap();
+    // One that waits for providers, and one that has brought a part.
+    for (seed, brings) in [(20, false), (21, true)] {
+        let bytes = weights(2 << 20, seed);
+        let file = from.add(&bytes, "model.onnx").await;
+        let providers = if brings { vec![from.id()] } else { Vec::new() };
+        let fetch = to.store.fetch(to.router.endpoint(), &file, candidates(&providers), soon());
+        let other = sedge_statement::ModelFile { name: "other.onnx".parse().unwrap(), ..file.clone() };
+        let under_another_name = to.store.fetch(to.router.endpoint(), &other, candidates(&[]), soon());
+        if brings {
+            fetch.watch().wait_for(|p| p.have.get() > 0).await.unwrap();
+        }
+        let added = tokio::time::timeout(Duration::from_secs(20), to.add(&bytes, "model.onnx")).await;
+        assert_eq!(added.expect("an import does not wait for a fetch"), file);
+        let path = fetch.done().await.unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), bytes);
+        under_another_name.done().await.unwrap();
+        to.store.prove(&file).await.unwrap();
+        to.store.prove(&other).await.unwrap();
+    }
     from.close().await;
     to.close().await;
 }
@@ -377,7 +389,6 @@ async fn revoked_peer_still_connected_is_cut_off_in_the_middle_of_a_file() {
     let fetch = to.store.fetch(to.router.endpoint(), &file, candidates(&[from.id()]), within(Duration::from_secs(2)));
     fetch.watch().wait_for(|p| p.have.get() > 0).await.unwrap();
     from.door.open.store(false, Ordering::SeqCst);
-    from.store.disconnect(to.id());
     let served = from.store.served().get();
     let end = fetch.done().await;
     assert!(matches!(end, Err(FetchError::Deadline { .. })), "{end:?}");

@@ -35,6 +35,14 @@ fn flip(path: &Path, at: usize) {
     std::fs::set_permissions(path, mode).unwrap();
 }
 
+/// Cuts the end of a read-only file off.
+fn shorten(path: &Path, to: u64) {
+    let mode = std::fs::metadata(path).unwrap().permissions();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap().set_len(to).unwrap();
+    std::fs::set_permissions(path, mode).unwrap();
+}
+
 #[tokio::test]
 async fn an_added_file_is_one_copy_on_the_disk_read_only_and_proven() {
     let home = tempfile::tempdir().unwrap();
@@ -84,6 +92,62 @@ async fn a_flipped_byte_is_caught_and_after_discarding_the_good_bytes_go_in_agai
     let file = add(&store, &bytes, "model.onnx").await.unwrap();
     flip(&placed(home.path(), &file), 1_234_567);
     assert!(matches!(store.prove(&file).await, Err(ProveError::WrongDigest { .. })));
+    store.discard(&file).await.unwrap();
+    assert_eq!(store.held(), []);
+    assert_eq!(store.missing(&file).await.unwrap(), file.size);
+    assert_eq!(add(&store, &bytes, "model.onnx").await.unwrap(), file);
+    store.prove(&file).await.unwrap();
+    store.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_shortened_file_is_caught_and_after_discarding_the_good_bytes_go_in_again() {
+    let home = tempfile::tempdir().unwrap();
+    let store = BlobStore::open(home.path(), options()).await.unwrap();
+    let bytes = weights(3 << 20, 13);
+    let file = add(&store, &bytes, "model.onnx").await.unwrap();
+    shorten(&placed(home.path(), &file), 1_234_567);
+    let error = store.prove(&file).await.unwrap_err();
+    assert!(matches!(error, ProveError::WrongLength { found: ByteSize(1_234_567), .. }), "{error}");
+    assert!(error.is_damage());
+    store.discard(&file).await.unwrap();
+    assert_eq!(store.held(), []);
+    assert_eq!(store.missing(&file).await.unwrap(), file.size);
+    assert_eq!(add(&store, &bytes, "model.onnx").await.unwrap(), file);
+    store.prove(&file).await.unwrap();
+    store.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_file_removed_from_models_is_named_anew_while_the_store_has_its_bytes() {
+    let home = tempfile::tempdir().unwrap();
+    let store = BlobStore::open(home.path(), options()).await.unwrap();
+    let bytes = weights(2 << 20, 14);
+    let file = add(&store, &bytes, "model.onnx").await.unwrap();
+    let path = placed(home.path(), &file);
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    store.prove(&file).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    // A link in its place is not followed, but replaced.
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::write(&elsewhere, &bytes).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    store.prove(&file).await.unwrap();
+    assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
+    store.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_file_whose_bytes_are_gone_too_is_caught_and_after_discarding_goes_in_again() {
+    let home = tempfile::tempdir().unwrap();
+    let store = BlobStore::open(home.path(), options()).await.unwrap();
+    let bytes = weights(2 << 20, 15);
+    let file = add(&store, &bytes, "model.onnx").await.unwrap();
+    std::fs::remove_dir_all(home.path().join("models")).unwrap();
+    std::fs::remove_file(home.path().join(format!("blobs/data/{}.data", file.blake3))).unwrap();
+    let error = store.prove(&file).await.unwrap_err();
+    assert!(matches!(error, ProveError::Gone(_)) && error.is_damage(), "{error}");
     store.discard(&file).await.unwrap();
     assert_eq!(store.held(), []);
     assert_eq!(store.missing(&file).await.unwrap(), file.size);

@@ -13,6 +13,7 @@ pub(crate) mod node;
 mod plan;
 pub(crate) mod rollout;
 pub(crate) mod status;
+pub(crate) mod trust;
 mod wait;
 
 use std::path::Path;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use sedge_agent::api::{ApiError, ErrorKind};
 
 use crate::paint::{Paint, Tone};
+use crate::tame;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +88,9 @@ impl Failure {
 
     /// The text for a person.
     pub(crate) fn text(&self, paint: Paint) -> String {
-        let what = format!("{} {}", paint.tone(Tone::Bad, "error:"), sentence(&self.what));
-        if self.remedy.is_empty() { what } else { format!("{what}\n{}", sentence(&self.remedy)) }
+        // What failed is often told in words of others.
+        let what = format!("{} {}", paint.tone(Tone::Bad, "error:"), sentence(&tame::line(&self.what)));
+        if self.remedy.is_empty() { what } else { format!("{what}\n{}", sentence(&tame::line(&self.remedy))) }
     }
 
     /// Prints the text to the standard error.
@@ -116,6 +118,12 @@ mod tests {
     fn text(error: ApiError) -> String {
         let failure = Failure::from(error);
         format!("exit {}\n{}", failure.exit.code(), failure.text(Paint::plain()))
+    }
+
+    #[test]
+    fn what_failed_stays_on_its_line_whoever_said_it() {
+        let failure = Failure::failed("the probe said \x1b]0;root\x07no\nAll is well", "See\n\x1b[1A it");
+        assert_eq!(failure.text(Paint::plain()), "error: the probe said ]0;rootno All is well.\nSee [1A it.");
     }
 
     #[test]

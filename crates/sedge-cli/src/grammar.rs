@@ -5,6 +5,7 @@ mod deploy;
 mod mesh;
 mod model;
 mod rollout;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,9 +17,10 @@ use sedge_statement::{ByteSize, RelayAddress, SlotName};
 use crate::words;
 pub(crate) use chat::ChatArgs;
 pub(crate) use deploy::DeployArgs;
-pub(crate) use mesh::{InitArgs, InviteArgs, JoinArgs, MeshCommand};
+pub(crate) use mesh::{ApproveArgs, EnrollCommand, InitArgs, InviteArgs, JoinArgs, MeshCommand};
 pub(crate) use model::{AddArgs, ImportArgs, ModelCommand};
 pub(crate) use rollout::{ControlArgs, RolloutCommand};
+pub(crate) use trust::{LabelArgs, RevokeArgs, TrustCommand};
 
 /// Keeps a fleet of devices supplied with models, without a server.
 #[derive(Debug, Parser)]
@@ -63,15 +65,21 @@ pub(crate) enum Command {
     /// Join a mesh
     #[command(after_help = "Example:\n  sedge join sedgeaf2x… --name robot-1 && sedge agent run")]
     Join(JoinArgs),
+    /// Join with no network: a request file one way, an approval file the other
+    #[command(subcommand)]
+    Enroll(EnrollCommand),
     /// Run this node's agent, or tell it something
     #[command(subcommand)]
     Agent(AgentCommand),
     /// Show this node, its slots, its peers and how fresh its view is
     #[command(after_help = "Example:\n  sedge status --watch")]
     Status(StatusArgs),
-    /// Show the nodes of the mesh
+    /// Show the nodes of the mesh, and say who they are
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Show the mesh itself, and change who its roots are
+    #[command(subcommand)]
+    Mesh(TrustCommand),
     /// Publish and look at models
     #[command(subcommand)]
     Model(ModelCommand),
@@ -186,6 +194,16 @@ pub(crate) enum NodeCommand {
         /// Its name, its id or the first digits of it
         node: String,
     },
+    /// Set and remove labels of a node, or move it to another cell
+    #[command(
+        after_help = "Example:\n  sedge node label robot-1 site=oslo power-\n  sedge node label robot-1 --cell plant-8/line-1"
+    )]
+    Label(LabelArgs),
+    /// Take back, for ever, what a node may say; every member closes its connections to it
+    #[command(
+        after_help = "Example:\n  sedge node revoke robot-1 --reason stolen\n  sedge node revoke gate-2 --good-until 2026-11-20T08:00:00Z --last-enrolled robot-9"
+    )]
+    Revoke(RevokeArgs),
 }
 
 /// `sedge infer`

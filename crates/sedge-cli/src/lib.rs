@@ -15,6 +15,7 @@ mod paint;
 mod screen;
 mod start;
 mod table;
+mod tame;
 mod tensors;
 mod words;
 

@@ -44,6 +44,8 @@ async fn run(cli: Cli, screen: &Screen) -> Result<Exit, Failure> {
         Command::Doctor => return commands::doctor::run(&home, screen).await,
         Command::Init(args) => commands::mesh::run(&home, MeshCommand::Init(args), screen).await,
         Command::Invite(args) => commands::mesh::run(&home, MeshCommand::Invite(args), screen).await,
+        Command::Enroll(command) => commands::mesh::run(&home, MeshCommand::Enroll(command), screen).await,
+        Command::Mesh(command) => commands::trust::run(&home, command, screen).await,
         Command::Join(args) => commands::mesh::run(&home, MeshCommand::Join(args), screen).await,
         Command::Status(args) => commands::status::run(&home, args, screen).await,
         Command::Node(command) => commands::node::run(&home, command, screen).await,

@@ -1,6 +1,7 @@
 //! Aligned columns.
 
 use crate::paint::{Paint, Tone};
+use crate::tame;
 
 /// One cell: its text, and how it looks.
 #[derive(Debug, Clone)]
@@ -14,9 +15,9 @@ pub(crate) fn cell(text: impl ToString) -> Cell {
     toned(Tone::Plain, text)
 }
 
-/// Text with a tone.
+/// Text with a tone. A cell is one line, whatever it says.
 pub(crate) fn toned(tone: Tone, text: impl ToString) -> Cell {
-    Cell { text: text.to_string(), tone }
+    Cell { text: tame::line(&text.to_string()).into_owned(), tone }
 }
 
 /// A state's word in its tone.
@@ -72,6 +73,13 @@ fn shown(cell: &Cell) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_cannot_begin_a_row_of_its_own() {
+        let mut table = Table::new(["NODE", "WHY"]);
+        table.row([cell("robot-1"), cell("out of memory\n\x1b[2Krobot-2  committed")]);
+        assert_eq!(table.render(Paint::plain()), "NODE     WHY\nrobot-1  out of memory [2Krobot-2  committed");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_nothing_trails() {

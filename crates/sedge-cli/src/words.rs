@@ -10,6 +10,12 @@ pub(crate) enum WordError {
     /// A number and a unit, or several.
     #[error("is not a duration; write 90s, 10m, 1h30m or 2d")]
     Duration,
+    /// A date and time, or a length of time.
+    #[error("is no time; write 2026-11-20T08:00:00Z, or how long ago it was, as 2d")]
+    Moment,
+    /// Longer than anything lasts.
+    #[error("is longer than a hundred years; write 36500d at most")]
+    TooLong,
     /// A number and a unit.
     #[error("is not a size; write 512KiB, 2MiB or 1GiB (or KB, MB, GB for powers of ten)")]
     Size,
@@ -33,7 +39,10 @@ pub(crate) enum WordError {
     Label(String),
 }
 
-/// `90s`, `10m`, `1h30m`, `2d`, `250ms`; `0` needs no unit.
+/// The longest that may be written: no moment it leads to is beyond what a timestamp can say.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
+/// `90s`, `10m`, `1h30m`, `2d`, `250ms`; `0` needs no unit. A hundred years at most.
 pub(crate) fn duration(text: &str) -> Result<Duration, WordError> {
     const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
     if text == "0" {
@@ -52,7 +61,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, WordError> {
         millis = millis.checked_add(part).ok_or(WordError::Duration)?;
         rest = tail;
     }
-    if text.is_empty() { Err(WordError::Duration) } else { Ok(Duration::from_millis(millis)) }
+    match Duration::from_millis(millis) {
+        _ if text.is_empty() => Err(WordError::Duration),
+        long if long > LONGEST => Err(WordError::TooLong),
+        time => Ok(time),
+    }
 }
 
 /// `2MiB`, `1.5GiB`, `100KB`, `4096`; a rate is a size a second, and `/s` may stand behind it.
@@ -129,6 +142,31 @@ pub(crate) fn label(text: &str) -> Result<(LabelKey, LabelValue), WordError> {
     Ok((key, value))
 }
 
+/// A label to set, or one to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabelEdit {
+    pub(crate) key: LabelKey,
+    pub(crate) value: Option<LabelValue>,
+}
+
+/// `KEY=VALUE` sets, `KEY-` removes.
+pub(crate) fn label_edit(text: &str) -> Result<LabelEdit, WordError> {
+    if let Some(key) = text.strip_suffix('-').filter(|key| !key.contains('=')) {
+        let key = key.parse().map_err(|e| WordError::Label(format!("{key:?} {e}")))?;
+        return Ok(LabelEdit { key, value: None });
+    }
+    label(text).map(|(key, value)| LabelEdit { key, value: Some(value) })
+}
+
+/// A time in RFC 3339, or how long ago it was: `2026-11-20T08:00:00Z`, `2d`.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, WordError> {
+    if let Ok(ago) = duration(text) {
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        return Ok(Timestamp::from_millis(now().as_millis().saturating_sub(ago)));
+    }
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|_| WordError::Moment)
+}
+
 /// `KEY=VALUE`, any text.
 pub(crate) fn pair(text: &str) -> Result<(String, String), WordError> {
     match text.split_once('=') {
@@ -162,7 +200,7 @@ pub(crate) fn show_age(then: Timestamp, now: Timestamp) -> String {
 /// This moment, by this machine's clock.
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    Timestamp::from_millis(0).plus(since)
 }
 
 #[cfg(test)]
@@ -181,6 +219,8 @@ mod tests {
         for wrong in ["", "10", "s", "1y", "-1s", "1.5h", "99999999999999999999d", "999999999999999999d", "1h 30m"] {
             assert_eq!(duration(wrong), Err(WordError::Duration), "{wrong:?}");
         }
+        assert_eq!(duration("36500d"), Ok(LONGEST));
+        assert_eq!(duration("36500d1ms"), Err(WordError::TooLong));
     }
 
     #[test]

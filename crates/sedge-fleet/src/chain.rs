@@ -6,14 +6,16 @@
 
 mod adopt;
 mod draft;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 
 use automerge::Automerge;
-use sedge_statement::{ChangeHash, DocId, SignedHead};
+use sedge_statement::{ChangeHash, DocId, SignedHead, Timestamp};
 
 use crate::fork::Side;
-use crate::precheck::Shape;
+use crate::precheck::{self, MAX_LINK_BYTES, MAX_LINK_COST, Shape};
 use crate::schema::Content;
 use crate::segment::{self, MAX_SEGMENT_BYTES, Segment};
 use crate::view::Reading;
@@ -25,6 +27,10 @@ pub(crate) use draft::{DraftError, put_handover};
 pub const MAX_LINKS: u64 = 256;
 /// The most bytes of one epoch's links; past it the author begins the next.
 pub const MAX_CHAIN_BYTES: usize = 4 << 20;
+
+/// The most that the links of one epoch may be counted as in memory, bytes; see [`Shape::cost`]. What an honest writer puts into
+/// [`MAX_LINKS`] links and [`MAX_CHAIN_BYTES`] stays below.
+pub(crate) const MAX_CHAIN_COST: usize = 24 << 20;
 
 /// One change, and the head that its author signed there, if it was heard.
 #[derive(Debug, Clone)]
@@ -69,6 +75,8 @@ pub(crate) struct Chain {
     links: Vec<Link>,
     bytes: usize,
     cut: Option<u64>,
+    /// How many links count of a revoked author.
+    limit: Option<u64>,
     handover: Option<Handover>,
     /// What the document says, and what the next link is checked against.
     shape: Shape,
@@ -83,7 +91,7 @@ impl Chain {
     pub(crate) fn new(id: DocId, cut: Option<u64>) -> Self {
         let actor = segment::actor(&id);
         let (shape, doc, reading) = (Shape::default(), OnceLock::new(), OnceLock::new());
-        Self { id, actor, links: Vec::new(), bytes: 0, cut, handover: None, shape, doc, reading }
+        Self { id, actor, links: Vec::new(), bytes: 0, cut, limit: None, handover: None, shape, doc, reading }
     }
 
     pub(crate) fn id(&self) -> &DocId {
@@ -92,17 +100,47 @@ impl Chain {
 
     /// How many links count.
     pub(crate) fn len(&self) -> u64 {
-        self.held().min(self.cut.unwrap_or(u64::MAX))
+        self.held().min(self.bound().unwrap_or(u64::MAX))
+    }
+
+    /// After how many links none counts, for a fork or because the author is revoked.
+    fn bound(&self) -> Option<u64> {
+        self.cut.into_iter().chain(self.limit).min()
+    }
+
+    /// When the last link that counts was made, by its author's clock; to the second.
+    pub(crate) fn made_at(&self) -> Option<Timestamp> {
+        (self.len() > 0).then(|| self.shape.made_at())
+    }
+
+    /// How many links count up to the first that was made after `until`, by their author's clock.
+    pub(crate) fn len_until(&self, until: Timestamp) -> u64 {
+        let within = |link: &&Link| precheck::made_at(&link.raw).is_some_and(|made| made <= until);
+        self.links.iter().take(usize::try_from(self.len()).unwrap_or(usize::MAX)).take_while(within).count() as u64
     }
 
     /// How many links are held, counting or not.
-    fn held(&self) -> u64 {
+    pub(crate) fn held(&self) -> u64 {
         self.links.len() as u64
     }
 
     /// Bytes of all links held.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What the links that count are counted as against their author's share, bytes.
+    pub(crate) fn cost(&self) -> usize {
+        self.shape.cost()
+    }
+
+    /// Whether the epoch takes no more: then, and only then, the next may follow it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full_with(self.len(), self.bytes)
+    }
+
+    fn is_full_with(&self, links: u64, bytes: usize) -> bool {
+        links >= MAX_LINKS || bytes + MAX_LINK_BYTES > MAX_CHAIN_BYTES || self.cost() + MAX_LINK_COST > MAX_CHAIN_COST
     }
 
     /// The last hash that counts.
@@ -157,7 +195,7 @@ impl Chain {
             match self.hash_at(place.seq) {
                 Some(ours) if ours == place.hash => {}
                 Some(_) => return Relation::Parts(place.seq),
-                None if self.cut.is_some_and(|cut| self.held() >= cut) => return Relation::Known,
+                None if self.bound().is_some_and(|bound| self.held() >= bound) => return Relation::Known,
                 None => return Relation::Extends(i),
             }
         }
@@ -170,8 +208,9 @@ impl Chain {
         Some(self.stretch(seq, end))
     }
 
-    /// As many links from `seq` on as fit under one head within the limit, for sending; none where there is nothing to send.
-    pub(crate) fn page(&self, seq: u64) -> Option<Side> {
+    /// Up to which link, and in how many bytes, a page from `seq` on goes: as many links as fit under one head within the limit; none where
+    /// there is nothing to send.
+    pub(crate) fn page(&self, seq: u64) -> Option<(u64, usize)> {
         if seq == 0 || seq > self.len() {
             return None;
         }
@@ -179,21 +218,22 @@ impl Chain {
         let mut bytes: usize = self.links_from(seq).take_while(|(at, _)| *at <= end).map(|(_, l)| l.raw.len()).sum();
         while end < self.len() {
             let Some(next) = self.next_head(end + 1) else { break };
-            bytes +=
+            let more =
                 self.links_from(end + 1).take_while(|(at, _)| *at <= next).map(|(_, l)| l.raw.len()).sum::<usize>();
-            if bytes > MAX_SEGMENT_BYTES {
+            if bytes + more > MAX_SEGMENT_BYTES {
                 break;
             }
-            end = next;
+            (end, bytes) = (next, bytes + more);
         }
-        Some(self.stretch(seq, end))
+        Some((end, bytes))
     }
 
     fn next_head(&self, seq: u64) -> Option<u64> {
         self.links_from(seq).find(|(_, link)| link.head.is_some()).map(|(at, _)| at)
     }
 
-    fn stretch(&self, seq: u64, end: u64) -> Side {
+    /// The links from `seq` up to `end`, at which there is a head.
+    pub(crate) fn stretch(&self, seq: u64, end: u64) -> Side {
         let head = self.link(end).and_then(|link| link.head.clone()).expect("stretches end at a head");
         let links = self.links_from(seq).take_while(|(at, _)| *at <= end).map(|(_, link)| link.raw.clone()).collect();
         Side { head, links }

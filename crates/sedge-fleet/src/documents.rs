@@ -1,60 +1,46 @@
-//! Every document a node holds: which epochs there are, which one counts, and where forks cut them.
+//! Every document a node holds: which epochs there are, which count, and where forks cut them.
+//!
+//! What is kept is a function of what was offered, whatever the order and the paging, so that nodes that meet end with the same. Of `node`
+//! documents it is the last whole epoch of each author. Epochs of the other kinds add up: one begins only where the one before is full and
+//! names its last head, so an author's epochs are one long chain, and its share bounds a prefix of it.
 
-use std::collections::BTreeMap;
+mod offer;
+mod proofs;
+mod staged;
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{DocId, DocKind, MeshId, NodeId, ObjectId, Scope};
+use sedge_statement::{DocId, DocKind, Kept, LastGood, MeshId, NodeId, ObjectId, Scope, Timestamp};
 
-use crate::chain::{AdoptError, Chain, Relation};
-use crate::fork::{Evidence, Side};
+pub(crate) use self::offer::{Forked, Offered};
+use self::proofs::Proofs;
+use self::staged::Staged;
+use crate::chain::Chain;
+use crate::fork::Evidence;
 use crate::record::{self, Write};
-use crate::segment::Segment;
 use crate::view::Reading;
 
-/// The most epochs held of an author's documents of a kind whose epochs add up; the others are replaced by the next.
-const MAX_ADDED_EPOCHS: usize = 1024;
-/// The most epochs held of an author's other documents: the one that counts, and those on their way.
-const MAX_EPOCHS: usize = 4;
-/// The most bytes of links held of one author, all documents together.
-pub(crate) const MAX_AUTHOR_BYTES: usize = 64 << 20;
-
-/// What came of an offered segment.
-#[derive(Debug)]
-pub(crate) enum Offered {
-    /// Nothing new.
-    Known,
-    /// New links count.
-    Adopted(Vec<Write>),
-    /// Links from this one on are missing before it.
-    Missing(u64),
-    /// A fork is proven here for the first time, or lower than before.
-    Forked(Forked),
-    /// The author wrote what is not accepted.
-    Refused(AdoptError),
-    /// The author has more than one author may.
-    OverQuota,
-}
-
-/// A fork just proven.
-#[derive(Debug)]
-pub(crate) struct Forked {
-    pub(crate) id: ObjectId,
-    pub(crate) writes: Vec<Write>,
-}
-
-/// Evidence that is kept: the lowest of its document.
-#[derive(Debug)]
-struct Proven {
-    id: ObjectId,
-    from: u64,
-    bytes: Vec<u8>,
-}
+/// What an author's epochs of a kind that add up may count for, all together, bytes: see [`Chain::cost`].
+const SHARE: usize = 64 << 20;
 
 /// All chains and all proven forks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Documents {
     chains: BTreeMap<DocId, Chain>,
-    forks: BTreeMap<DocId, Proven>,
+    forks: Proofs,
+    staged: Staged,
+    /// What counts of revoked authors.
+    kept: BTreeMap<NodeId, Kept>,
+    share: usize,
+}
+
+impl Default for Documents {
+    fn default() -> Self {
+        let (forks, staged) = (Proofs::default(), Staged::default());
+        Self { chains: BTreeMap::new(), forks, staged, kept: BTreeMap::new(), share: SHARE }
+    }
 }
 
 /// The first version replicates every document to every node, and has one scope.
@@ -68,221 +54,177 @@ fn adds_up(kind: DocKind) -> bool {
     kind != DocKind::Node
 }
 
+/// How many links of a document count where its author is revoked.
+fn limit_of(kept: &BTreeMap<NodeId, Kept>, doc: &DocId) -> Option<u64> {
+    let last = kept.get(&doc.author)?.documents.get(&doc.kind);
+    match last.map(|last| (doc.epoch.cmp(&last.epoch), last.seq)) {
+        Some((Ordering::Less, _)) => None,
+        Some((Ordering::Equal, seq)) => Some(seq),
+        Some((Ordering::Greater, _)) | None => Some(0),
+    }
+}
+
+/// Whether a chain is read and told to others.
+fn counts(chain: &Chain) -> bool {
+    chain.len() > 0 && (adds_up(chain.id().kind) || chain.is_complete())
+}
+
 impl Documents {
     pub(crate) fn chain(&self, doc: &DocId) -> Option<&Chain> {
         self.chains.get(doc)
     }
 
-    /// Every document that has a link that counts.
+    /// Every document that counts.
     pub(crate) fn chains(&self) -> impl Iterator<Item = (&DocId, &Chain)> {
-        self.chains.iter().filter(|(_, chain)| chain.len() > 0)
+        self.chains.iter().filter(|(_, chain)| counts(chain))
     }
 
     /// The evidence kept, by its id.
     pub(crate) fn forks(&self) -> impl Iterator<Item = (ObjectId, &[u8])> {
-        self.forks.values().map(|proven| (proven.id, proven.bytes.as_slice()))
+        self.forks.all()
+    }
+
+    /// The ids of the evidence kept, each with the author that it is about.
+    pub(crate) fn forks_of(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
+        self.forks.authors()
+    }
+
+    /// The evidence of an id.
+    pub(crate) fn evidence(&self, id: &ObjectId) -> Option<&[u8]> {
+        self.forks.get(id)
     }
 
     /// Whether exactly this evidence is kept.
     pub(crate) fn has_evidence(&self, bytes: &[u8]) -> bool {
-        self.forks.values().any(|proven| proven.bytes == bytes)
+        self.forks.get(&Evidence::id(bytes)).is_some()
     }
 
     /// How many links of a document count at most, where a fork is proven.
     pub(crate) fn cut_of(&self, doc: &DocId) -> Option<u64> {
-        self.forks.get(doc).map(|proven| proven.from - 1)
+        self.forks.cut_of(doc)
     }
 
     pub(crate) fn is_forked(&self, doc: &DocId) -> bool {
-        self.forks.contains_key(doc)
+        self.forks.cut_of(doc).is_some()
     }
 
-    /// The epoch after every one that is held or known to be forked.
+    /// The epoch after every one that is held, on its way, or known to be forked.
     pub(crate) fn next_epoch(&self, author: NodeId, kind: DocKind) -> u32 {
-        let all = doc_id(author, kind, 0)..=doc_id(author, kind, u32::MAX);
-        let held = self.chains.range(all.clone()).next_back().map(|(doc, _)| doc.epoch);
-        let forked = self.forks.range(all).next_back().map(|(doc, _)| doc.epoch);
-        held.max(forked).map_or(0, |last| last.saturating_add(1))
+        let held = self.last(author, kind).map(|(doc, _)| doc.epoch);
+        let forked = self.forks.epochs(author, kind).next_back().map(|doc| doc.epoch);
+        held.max(forked).max(self.staged.last_epoch(author, kind)).map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Counts of revoked authors only what was kept of them.
+    pub(crate) fn limit<'a>(&mut self, revoked: impl Iterator<Item = (&'a NodeId, &'a Kept)>) {
+        let kept: BTreeMap<NodeId, Kept> = revoked.map(|(node, kept)| (*node, kept.clone())).collect();
+        if kept == self.kept {
+            return;
+        }
+        let before = std::mem::replace(&mut self.kept, kept);
+        let affected: BTreeSet<NodeId> = before.keys().chain(self.kept.keys()).copied().collect();
+        affected.iter().for_each(|author| self.staged.forget_author(*author));
+        for (doc, chain) in self.chains.iter_mut().filter(|(doc, _)| affected.contains(&doc.author)) {
+            chain.limit(limit_of(&self.kept, doc));
+        }
+    }
+
+    /// The last link of an author's documents of a kind that was made no later than `until`, by the author's clock; none where there is none.
+    pub(crate) fn last_good(&self, author: NodeId, kind: DocKind, until: Timestamp) -> Option<LastGood> {
+        let mut epochs = self.epochs(author, kind).rev().map(|(doc, chain)| (doc.epoch, chain.len_until(until)));
+        epochs.find(|(_, seq)| *seq > 0).map(|(epoch, seq)| LastGood { epoch, seq })
     }
 
     /// Documents with a proven fork, and where it begins.
     pub(crate) fn forked(&self) -> impl Iterator<Item = (&DocId, u64)> {
-        self.forks.iter().map(|(doc, proven)| (doc, proven.from))
+        self.forks.forked()
     }
 
     /// An author's epochs of one kind, oldest first.
-    pub(crate) fn epochs(&self, author: NodeId, kind: DocKind) -> impl DoubleEndedIterator<Item = (&DocId, &Chain)> {
+    fn epochs(&self, author: NodeId, kind: DocKind) -> impl DoubleEndedIterator<Item = (&DocId, &Chain)> {
         self.chains.range(doc_id(author, kind, 0)..=doc_id(author, kind, u32::MAX))
     }
 
-    /// Past which epoch an author's documents of a kind do not count any more, because of forks. A `node` fork heals once.
+    /// Past which epoch an author's documents of a kind do not count any more, because of forks.
     pub(crate) fn last_epoch(&self, author: NodeId, kind: DocKind) -> u32 {
-        let mut forks = self.forks.range(doc_id(author, kind, 0)..=doc_id(author, kind, u32::MAX));
-        let healed = usize::from(kind == DocKind::Node);
-        forks.nth(healed).map_or(u32::MAX, |(doc, _)| doc.epoch)
+        self.forks.last_epoch(author, kind)
     }
 
-    /// The epoch of an author's documents of a kind that readers use: the last one that is complete.
-    pub(crate) fn current(&self, author: NodeId, kind: DocKind) -> Option<&DocId> {
-        let last = self.last_epoch(author, kind);
-        let mut counting = self.epochs(author, kind).filter(|(doc, _)| doc.epoch <= last);
-        if !adds_up(kind) {
-            return counting.rfind(|(_, chain)| chain.is_complete()).map(|(doc, _)| doc);
-        }
-        // The epochs are kept, so each must follow from the one before it, as far as that one is held.
-        let mut current: Option<(&DocId, &Chain)> = None;
-        for (doc, chain) in counting {
-            let follows = current.is_none_or(|(before, held)| {
-                before.epoch.checked_add(1) != Some(doc.epoch)
-                    || chain.handover().is_some_and(|h| h.seq == held.len() && h.head == held.head())
-            });
-            if !follows {
-                break;
-            }
-            if chain.is_complete() {
-                current = Some((doc, chain));
-            }
-        }
-        current.map(|(doc, _)| doc)
+    /// The last epoch of an author's documents of a kind that counts.
+    pub(crate) fn current(&self, author: NodeId, kind: DocKind) -> Option<&Chain> {
+        self.epochs(author, kind).map(|(_, chain)| chain).rfind(|chain| counts(chain))
     }
 
-    /// The documents that the fold reads: the current epoch of each, and the earlier ones where they add up.
+    /// The documents that the fold reads.
     pub(crate) fn readable(&self) -> Vec<(&DocId, Arc<Reading>)> {
-        let counts = |doc: &DocId| match self.current(doc.author, doc.kind) {
-            Some(current) if adds_up(doc.kind) => doc.epoch <= current.epoch,
-            Some(current) => doc == current,
-            None => false,
-        };
-        let counting = self.chains().filter(|(doc, _)| counts(doc));
-        counting.map(|(doc, chain)| (doc, Arc::clone(chain.reading()))).collect()
+        self.chains().map(|(doc, chain)| (doc, Arc::clone(chain.reading()))).collect()
     }
 
-    /// Whether the document is an epoch that a complete later one has replaced.
-    pub(crate) fn is_replaced(&self, doc: &DocId) -> bool {
-        !adds_up(doc.kind) && self.current(doc.author, doc.kind).is_some_and(|current| current.epoch > doc.epoch)
+    /// Whether nothing of a document is taken: a whole later epoch replaced it, or forks end its author's documents before it, or at its start.
+    pub(crate) fn is_over(&self, doc: &DocId) -> bool {
+        let current = || self.current(doc.author, doc.kind).map(|chain| chain.id().epoch);
+        doc.epoch > self.last_epoch(doc.author, doc.kind)
+            || self.cut_of(doc) == Some(0)
+            || limit_of(&self.kept, doc) == Some(0)
+            || (!adds_up(doc.kind) && current().is_some_and(|current| current > doc.epoch))
     }
 
-    /// Takes a verified segment.
-    pub(crate) fn offer(&mut self, segment: Segment) -> Offered {
-        let id = segment.head.doc.clone();
-        if self.is_replaced(&id) {
-            return Offered::Known;
-        }
-        if !self.chains.contains_key(&id) && !self.has_room(&id) {
-            return Offered::OverQuota;
-        }
-        let cut = self.forks.get(&id).map(|proven| proven.from - 1);
-        if cut == Some(0) {
-            return Offered::Known;
-        }
-        let chain = self.chains.entry(id.clone()).or_insert_with(|| Chain::new(id.clone(), cut));
-        match chain.relation(&segment) {
-            Relation::Known => Offered::Known,
-            Relation::Gap(from) => self.missing(&id, from),
-            Relation::PartsBefore => self.missing(&id, 1),
-            Relation::Parts(at) if cut.is_some_and(|cut| at > cut) => Offered::Known,
-            Relation::Parts(at) => self.prove(at, segment),
-            Relation::Extends(skip) => self.extend(&id, segment, skip),
-        }
+    /// An empty chain for a document, counted as far as forks and revocations let it.
+    pub(crate) fn beginning(&self, doc: &DocId) -> Chain {
+        let mut chain = Chain::new(doc.clone(), self.cut_of(doc));
+        chain.limit(self.limit_of(doc));
+        chain
     }
 
-    fn missing(&mut self, id: &DocId, from: u64) -> Offered {
-        self.forget_empty(id);
-        Offered::Missing(from)
+    /// How many links of a document count where its author is revoked.
+    fn limit_of(&self, doc: &DocId) -> Option<u64> {
+        limit_of(&self.kept, doc)
     }
 
-    fn forget_empty(&mut self, id: &DocId) {
-        if self.chains.get(id).is_some_and(|chain| chain.bytes() == 0) {
-            self.chains.remove(id);
+    /// For how many bytes of its author's share a document may come to count.
+    pub(crate) fn room(&self, doc: &DocId) -> usize {
+        if !adds_up(doc.kind) {
+            return usize::MAX;
         }
+        let before = self.epochs(doc.author, doc.kind).take_while(|(before, _)| before.epoch < doc.epoch);
+        self.share.saturating_sub(before.map(|(_, chain)| chain.cost()).sum())
     }
 
-    fn extend(&mut self, id: &DocId, segment: Segment, skip: usize) -> Offered {
-        let author_bytes = self.bytes_of(id.author);
-        let chain = self.chains.get_mut(id).expect("the caller made sure of it");
-        let fresh: usize = segment.links[skip..].iter().map(|(_, raw)| raw.len()).sum();
-        if author_bytes + fresh > MAX_AUTHOR_BYTES {
-            self.forget_empty(id);
-            return Offered::OverQuota;
+    /// Adds a restored chain where it still counts, or is this node's own; all evidence must be here. Answers whether it does.
+    pub(crate) fn restore(&mut self, chain: Chain, is_own: bool) -> bool {
+        let keep = chain.len() > 0 && !self.is_over(chain.id()) && (is_own || counts(&chain));
+        if keep {
+            self.chains.insert(chain.id().clone(), chain);
         }
-        let first_new = segment.links[skip].0.seq;
-        if let Err(refusal) = chain.adopt(segment, skip) {
-            self.forget_empty(id);
-            return Offered::Refused(refusal);
-        }
-        let mut writes: Vec<Write> =
-            chain.links_from(first_new).map(|(seq, link)| record::link(id, seq, link)).collect();
-        writes.extend(self.drop_replaced(id));
-        Offered::Adopted(writes)
+        keep
     }
 
-    fn prove(&mut self, at: u64, segment: Segment) -> Offered {
-        let id = segment.head.doc.clone();
-        let Some(ours) = self.chains.get(&id).and_then(|chain| chain.side(at)) else { return Offered::Known };
-        let links = segment.links.into_iter().filter(|(place, _)| place.seq >= at).map(|(_, raw)| raw).collect();
-        let evidence = Evidence::new(at, ours, Side { head: segment.head, links });
-        match self.accept(evidence) {
-            Ok(Some(forked)) => Offered::Forked(forked),
-            Ok(None) => Offered::Known,
-            Err(refusal) => Offered::Refused(refusal),
-        }
+    /// Forgets what a peer offered and has not told to its end.
+    pub(crate) fn forget_peer(&mut self, peer: &NodeId) {
+        self.staged.forget_peer(peer);
     }
 
-    /// Keeps evidence where it is the lowest of its document, or equally low and of a lesser id, and cuts the document there.
-    pub(crate) fn accept(&mut self, evidence: Evidence) -> Result<Option<Forked>, AdoptError> {
-        let doc = evidence.doc().clone();
-        let bytes = evidence.to_bytes();
-        let (id, from) = (Evidence::id(&bytes), evidence.from);
-        if self.forks.get(&doc).is_some_and(|known| (known.from, known.id) <= (from, id)) {
-            return Ok(None);
-        }
-        let mut writes = Vec::new();
-        if let Some(chain) = self.chains.get_mut(&doc) {
-            let held: Vec<u64> = chain.links_from(1).map(|(seq, _)| seq).collect();
-            chain.cut_before(from)?;
-            let kept = chain.links_from(1).count();
-            writes
-                .extend(held.into_iter().skip(kept).map(|seq| Write { key: record::link_key(&doc, seq), value: None }));
-        }
-        self.forget_empty(&doc);
-        writes.push(Write { key: record::fork_key(&id), value: Some(bytes.clone()) });
-        if let Some(old) = self.forks.insert(doc.clone(), Proven { id, from, bytes }) {
-            writes.push(Write { key: record::fork_key(&old.id), value: None });
-        }
-        Ok(Some(Forked { id, writes }))
+    /// Sets another share than [`SHARE`], for tests.
+    #[cfg(feature = "testing")]
+    pub(crate) fn set_share(&mut self, share: usize) {
+        self.share = share;
     }
 
-    /// Adds a restored chain; no fork is cut yet.
-    pub(crate) fn restore(&mut self, doc: DocId, chain: Chain) {
-        self.chains.insert(doc, chain);
-    }
-
-    /// Forgets the epochs that a complete later one of `doc`'s kind has replaced.
-    fn drop_replaced(&mut self, doc: &DocId) -> Vec<Write> {
-        let epochs: Vec<DocId> = self.epochs(doc.author, doc.kind).map(|(id, _)| id.clone()).collect();
-        let mut writes = Vec::new();
-        for old in epochs {
-            if !self.is_replaced(&old) {
-                continue;
-            }
-            if let Some(chain) = self.chains.remove(&old) {
-                let keys = chain.links_from(1).map(|(seq, _)| record::link_key(&old, seq));
-                writes.extend(keys.map(|key| Write { key, value: None }));
-            }
+    /// Forgets the epochs that a whole later one of `doc`'s kind has replaced.
+    pub(crate) fn drop_replaced(&mut self, doc: &DocId) -> Vec<Write> {
+        let Some(current) = self.current(doc.author, doc.kind).map(|chain| chain.id().epoch) else { return Vec::new() };
+        if adds_up(doc.kind) {
+            return Vec::new();
         }
-        writes
+        let old: Vec<DocId> =
+            self.epochs(doc.author, doc.kind).map(|(id, _)| id.clone()).take_while(|id| id.epoch < current).collect();
+        old.iter().flat_map(|old| self.remove(old)).collect()
     }
 
-    /// Bytes of links held of an author, all documents together.
-    fn bytes_of(&self, author: NodeId) -> usize {
-        // Ids order by author first, and no id is less than that of its first kind's first epoch.
-        let from = doc_id(author, DocKind::Authority, 0);
-        self.chains.range(from..).take_while(|(doc, _)| doc.author == author).map(|(_, chain)| chain.bytes()).sum()
-    }
-
-    fn has_room(&self, doc: &DocId) -> bool {
-        let max = if adds_up(doc.kind) { MAX_ADDED_EPOCHS } else { MAX_EPOCHS };
-        self.epochs(doc.author, doc.kind).count() < max
+    /// Forgets a chain; answers which records go with it.
+    fn remove(&mut self, doc: &DocId) -> Vec<Write> {
+        let Some(chain) = self.chains.remove(doc) else { return Vec::new() };
+        chain.links_from(1).map(|(seq, _)| removal(record::link_key(doc, seq))).collect()
     }
 
     /// What this node would write next: the current end of its own documents of a kind.
@@ -294,4 +236,13 @@ impl Documents {
     pub(crate) fn open_evidence(bytes: &[u8], mesh: MeshId) -> Result<Evidence, crate::fork::EvidenceError> {
         Evidence::open(bytes, mesh)
     }
+}
+
+/// The records of a chain's links from `seq` on.
+fn stored(chain: &Chain, seq: u64) -> Vec<Write> {
+    chain.links_from(seq).map(|(seq, link)| record::link(chain.id(), seq, link)).collect()
+}
+
+fn removal(key: Vec<u8>) -> Write {
+    Write { key, value: None }
 }

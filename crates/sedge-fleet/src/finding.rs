@@ -105,6 +105,8 @@ impl fmt::Display for Finding {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Findings {
     known: BTreeMap<(FindingKind, NodeId, Option<DocId>), (String, u32)>,
+    /// How many of them are about each party.
+    about: BTreeMap<NodeId, usize>,
 }
 
 impl Findings {
@@ -120,10 +122,11 @@ impl Findings {
             *known = known.saturating_add(count);
             return false;
         }
-        let of_this = self.known.keys().filter(|(_, node, _)| *node == about).count();
+        let of_this = self.about.get(&about).copied().unwrap_or_default();
         if self.known.len() >= Self::MAX || of_this >= Self::MAX_ABOUT_ONE {
             return false;
         }
+        self.about.insert(about, of_this + 1);
         self.known.insert((kind, about, doc), (detail, count));
         true
     }
@@ -147,5 +150,27 @@ impl Findings {
                 count: *count,
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sedge_statement::SecretKey;
+
+    use super::*;
+
+    #[test]
+    fn one_party_cannot_push_out_findings_about_others() {
+        let [loud, other] = [1, 2].map(|n| SecretKey::from_bytes(&[n; 32]).node_id());
+        let found = |about, epoch| {
+            let doc = crate::documents::doc_id(about, sedge_statement::DocKind::Node, epoch);
+            Finding::new(FindingKind::BadChange, about, Some(doc), "x")
+        };
+        let mut findings = Findings::default();
+        let new = (0..100).filter(|n| findings.note(found(loud, *n))).count();
+        assert_eq!(new, Findings::MAX_ABOUT_ONE);
+        assert!(findings.note(found(other, 0)));
+        assert!(!findings.note(found(loud, 0)), "it is counted, and not new");
+        assert_eq!(findings.list().iter().map(|finding| finding.count).max(), Some(2));
     }
 }

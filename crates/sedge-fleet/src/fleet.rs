@@ -9,8 +9,11 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{DocId, Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
+use sedge_statement::{
+    DocId, DocKind, Genesis, Kept, MeshId, NodeId, Object, ObjectKind, Revocation, RootVersion, Scope, Timestamp, codec,
+};
 
+use crate::chain::Chain;
 use crate::documents::Documents;
 use crate::finding::Findings;
 use crate::frame::{Cause, Frame, Hello, Item, MAX_FRAME_BYTES, PROTOCOL};
@@ -23,8 +26,8 @@ pub use items::PublishError;
 pub use open::{OpenError, RecordError};
 pub use write::WriteError;
 
-/// The longest path of certificates in a hello.
-const MAX_PATH: usize = 16;
+/// The most objects in a hello: sixteen certificates, and thirty changes of the roots with eight signatures each.
+const MAX_PATH: usize = 256;
 
 /// What happens to a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +83,9 @@ pub enum CloseReason {
     /// The peer proved no valid certificate. It must join first.
     #[error("the peer is not a member")]
     NotAMember,
+    /// The peer's key is revoked. Its owner joins anew under another.
+    #[error("the peer is revoked")]
+    Revoked,
     /// The peer is of another mesh.
     #[error("the peer is of another mesh")]
     OtherMesh,
@@ -110,7 +116,7 @@ pub struct Fleet {
     objects: Objects,
     documents: Documents,
     findings: Findings,
-    /// Damaged records, to be removed with the next event.
+    /// Records that are damaged or count for nothing any more, to be removed with the next event.
     debris: Vec<Write>,
     peers: BTreeMap<NodeId, Peer>,
     digest: Option<[u8; 32]>,
@@ -131,6 +137,7 @@ impl Fleet {
             Event::Connected { .. } => {}
             Event::Disconnected { peer } => {
                 self.peers.remove(&peer);
+                self.documents.forget_peer(&peer);
             }
             Event::Received { peer, frame } => self.receive(peer, &frame, now, &mut out),
             Event::Tick => self.tick(now, &mut out),
@@ -140,12 +147,66 @@ impl Fleet {
 
     /// Whether a peer may connect: it holds a valid certificate.
     pub fn admit(&self, peer: NodeId, now: Timestamp) -> bool {
-        self.membership.is_member(&peer, now)
+        self.membership.is_member(&peer, self.time(now))
     }
 
-    /// A node's certificate and those above it, for a hello or for one who joins; empty where it has none.
+    /// Whether a peer is revoked and is being told so: its session ends with the next tick.
+    pub fn dismisses(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.dismissed)
+    }
+
+    /// This node's time: its clock's, and never before what an authority signed.
+    fn time(&self, now: Timestamp) -> Timestamp {
+        now.max(self.verified_time())
+    }
+
+    /// The latest time that a root or an authority has proven to be past: when the last link of its document that counts was made, while its
+    /// certificate was valid. No device moves it, and what is taken back of an authority takes its time back too.
+    pub fn verified_time(&self) -> Timestamp {
+        let spoken = self.documents.chains().filter(|(doc, _)| doc.kind == DocKind::Authority);
+        let times = spoken.filter_map(|(doc, chain)| Some((&doc.author, chain.made_at()?)));
+        let valid = times.filter(|(author, at)| self.membership.is_authority(author, *at)).map(|(_, at)| at);
+        valid.max().unwrap_or_default().max(self.membership.roots().since)
+    }
+
+    /// What a node said up to a time, by its own clock, as far as it is held here: what a revocation of it keeps. Of its certificates, which bear no
+    /// time, all that are held without a gap.
+    pub fn kept_of(&self, node: NodeId, until: Timestamp) -> Kept {
+        let kinds = [DocKind::Authority, DocKind::Gate];
+        let last = |kind| Some((kind, self.documents.last_good(node, kind, until)?));
+        let signed = self.objects.iter().filter(|(_, object)| object.signer() == node);
+        let before = |object: &Object| object.body::<Revocation>().is_ok_and(|revocation| revocation.at <= until);
+        Kept {
+            certificates: self.membership.frontier().0.get(&node).copied().unwrap_or(0),
+            revocations: signed.filter(|(_, o)| before(o)).map(|(id, _)| *id).take(Kept::MAX_REVOCATIONS).collect(),
+            documents: kinds.into_iter().filter_map(last).collect(),
+        }
+    }
+
+    /// What proves a node to one who knows only the genesis: its certificate, those above it, and then the signatures under every version of
+    /// the roots, each list backwards; empty where it has no certificate. Whoever takes them in from the last to the first can follow.
     pub fn certificate_path(&self, node: NodeId) -> Vec<Object> {
-        self.membership.path(&node).iter().filter_map(|id| self.objects.get(id).cloned()).collect()
+        let mut path: Vec<Object> =
+            self.membership.path(&node).iter().filter_map(|id| self.objects.get(id).cloned()).collect();
+        if !path.is_empty() && self.membership.roots().version > 0 {
+            path.extend(self.roots_proof().into_iter().rev());
+        }
+        path.truncate(MAX_PATH);
+        path
+    }
+
+    /// The signatures under every version of the roots after the genesis, in order; of one version those of the roots before it first.
+    fn roots_proof(&self) -> Vec<Object> {
+        let signatures = self.objects.iter().map(|(_, object)| object).filter(|o| o.kind() == ObjectKind::ROOTS);
+        let mut proof: Vec<(u32, bool, Object)> = signatures
+            .filter_map(|object| {
+                let version: RootVersion = object.body().ok()?;
+                let before = self.membership.roots_before(&version.id())?;
+                Some((version.version, !before.keys.contains(&object.signer()), object.clone()))
+            })
+            .collect();
+        proof.sort_by_key(|(version, is_new, object)| (*version, *is_new, object.signer()));
+        proof.into_iter().map(|(_, _, object)| object).collect()
     }
 
     /// How much is held, and how much connected peers said they have beyond it.
@@ -161,7 +222,7 @@ impl Fleet {
     /// What the mesh says, as far as this node has heard. The same one again where neither a change nor time made another.
     pub fn view(&mut self, now: Timestamp) -> Arc<FleetView> {
         if !self.unfolded
-            && let Some(view) = self.fold.last(&self.membership, now)
+            && let Some(view) = self.fold.last(&self.membership, self.time(now))
         {
             return Arc::clone(view);
         }
@@ -169,6 +230,12 @@ impl Fleet {
         let view = fold.view(self.fold_input(now));
         (self.fold, self.unfolded) = (fold, false);
         view
+    }
+
+    /// See [`crate::testing::set_share`].
+    #[cfg(feature = "testing")]
+    pub(crate) fn set_share(&mut self, share: usize) {
+        self.documents.set_share(share);
     }
 
     /// Everything that the view at `now` depends on.
@@ -184,18 +251,19 @@ impl Fleet {
             membership: &self.membership,
             documents: self.documents.readable(),
             findings,
+            verified: self.verified_time(),
             now,
         }
     }
 
-    /// Removes damaged records from the store, before anything is stored under the same keys.
+    /// Removes such records from the store, before anything is stored under the same keys.
     fn clear_debris(&mut self) -> Vec<Effect> {
         let debris = std::mem::take(&mut self.debris);
         if debris.is_empty() { Vec::new() } else { vec![Effect::Persist(debris)] }
     }
 
     fn receive(&mut self, peer: NodeId, bytes: &[u8], now: Timestamp, out: &mut Vec<Effect>) {
-        let Some(state) = self.peers.get(&peer) else { return };
+        let Some(state) = self.peers.get(&peer).filter(|state| !state.dismissed) else { return };
         let heard = state.heard;
         let frame = match Frame::from_bytes(bytes) {
             Ok(frame) => frame,
@@ -213,12 +281,19 @@ impl Fleet {
                 self.on_links(peer, cause, head, first_seq, links, now, out);
             }
             Frame::Items { cause, items } => self.on_items(peer, cause, items, now, out),
-            Frame::Want { doc, from_seq } => self.on_want(peer, &doc, from_seq, now, out),
+            Frame::Want { doc, from_seq } => {
+                // What the peer's share does not allow, it asks for again.
+                let _ = self.send_pages(peer, &doc, from_seq, now, out);
+            }
             Frame::WantItems(ids) => self.on_want_items(peer, &ids, now, out),
         }
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let dismissed = self.peers.iter().filter(|(_, peer)| peer.dismissed).map(|(id, _)| *id);
+        for peer in dismissed.collect::<Vec<_>>() {
+            self.close(peer, CloseReason::Revoked, out);
+        }
         self.judge_gaps(now, out);
         let due: Vec<(NodeId, bool, bool)> = self
             .peers
@@ -249,7 +324,10 @@ impl Fleet {
         }
         let items = hello.path.into_iter().map(Item::Object).collect();
         self.on_items(peer, Cause::CatchUp, items, now, out);
-        if !self.membership.is_member(&peer, now) {
+        if self.membership.revoked(&peer).is_some() {
+            return self.dismiss(peer, out);
+        }
+        if !self.membership.is_member(&peer, self.time(now)) {
             return self.close(peer, CloseReason::NotAMember, out);
         }
         let Some(state) = self.peers.get_mut(&peer) else { return };
@@ -279,7 +357,7 @@ impl Fleet {
             return digest;
         }
         let mut hasher = blake3::Hasher::new_derive_key("sedge sync digest 1");
-        for (doc, chain) in self.documents.chains() {
+        for (doc, chain) in self.told() {
             hasher.update(&codec::encode(&(doc, chain.len(), chain.head())));
         }
         for id in self.item_ids() {
@@ -290,9 +368,15 @@ impl Fleet {
         digest
     }
 
+    /// The documents that are told of: those of authors whose documents others keep too. An author's certificate may be void since, and what a node holds
+    /// of it would be offered to others for ever.
+    fn told(&self) -> impl Iterator<Item = (&DocId, &Chain)> {
+        self.documents.chains().filter(|(doc, _)| self.is_known(&doc.author))
+    }
+
     /// Whether documents of this author are kept: it is a root, or holds a certificate.
     fn is_known(&self, author: &NodeId) -> bool {
-        self.genesis.roots.contains(author) || self.membership.certificate(author).is_some()
+        self.membership.was_ever_root(author) || self.membership.certificate(author).is_some()
     }
 
     /// The peers that are members, but one.
@@ -330,6 +414,7 @@ impl Fleet {
 
     fn close(&mut self, peer: NodeId, reason: CloseReason, out: &mut Vec<Effect>) {
         self.peers.remove(&peer);
+        self.documents.forget_peer(&peer);
         out.push(Effect::Close { peer, reason });
     }
 }

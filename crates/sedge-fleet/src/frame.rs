@@ -5,7 +5,7 @@
 //! which sync does without: whatever is lost is found again by the next digest.
 //!
 //! `Hello` comes first from both sides. Then the node of the greater id says its digest every few seconds; where the other's differs, that one
-//! answers with its vector (documents, then items by id); the first sends what the other lacks and asks for what it lacks itself. New links and items go to
+//! answers with what it has (items by id, then documents); the first sends what the other lacks and asks for what it lacks itself. New links and items go to
 //! every neighbour at once.
 
 #[cfg(test)]

@@ -29,9 +29,11 @@ pub use finding::{Finding, FindingKind};
 pub use fleet::{CloseReason, Effect, Event, Fleet, FleetStats, OpenError, PublishError, RecordError, WriteError};
 pub use fork::EvidenceError;
 pub use frame::{MAX_FRAME_BYTES, PROTOCOL};
-pub use membership::{CertificateRefusal, Membership};
+pub use membership::{CertificateRefusal, Membership, Proposal, RevocationRefusal, Roots, RootsRefusal};
 pub use precheck::{MAX_LINK_BYTES, MAX_MESSAGE, MAX_OPERATIONS, Refusal};
 pub use record::Write;
 pub use schema::Edit;
 pub use segment::{MAX_SEGMENT_BYTES, SegmentError};
-pub use view::{ControlState, FleetView, GivenControl, PublishedDeployment, PublishedRelease, SetBy};
+pub use view::{
+    Agreement, ControlState, FleetView, GivenControl, PublishedDeployment, PublishedRelease, RevokedNode, SetBy,
+};

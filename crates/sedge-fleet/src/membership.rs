@@ -1,18 +1,25 @@
-//! Who belongs to the mesh, and what each member may say: certificates and their paths to a root.
+//! Who belongs to the mesh, and what each member may say: the roots, certificates and their paths to a root, and revocations.
 //!
-//! Goals: the same certificates give the same members whatever the order they came in; a chain only narrows; nobody
-//! outside a node's own line of issuers takes anything from it. Non-goals: revocation, and time beyond the dates that the
-//! certificates themselves carry.
+//! Goals: the same objects give the same members whatever the order they came in; a chain only narrows; nobody
+//! outside a node's own line of issuers takes anything from it. Non-goals: time beyond the dates that the certificates themselves
+//! carry.
 //!
-//! A certificate is valid where a genesis root issued it, or where *some* valid certificate of its issuer covers
-//! it (roles, cell and dates). That rule only ever adds, so it has one result for one set. Its *depth* is how many
+//! A certificate is valid where a root issued it, or where *some* valid certificate of its issuer covers it (roles, cell and dates),
+//! and where its issuer, if revoked, issued it before its last good serial. Its *depth* is how many
 //! certificates the shortest such path has. Of one subject's valid certificates the one nearest to the root counts, and among
 //! equally near ones the highest revision: else a node demoted by a root could have itself promoted again by
 //! whomever it had enrolled, and an enroller could take a root's own node over by counting higher.
+//!
+//! A revoked node's certificates stay valid for what it said up to its last good links; it is no member any more. A revocation holds for the
+//! key, for ever: whoever owned it enrols anew under another.
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod resolve;
+mod revoked;
+mod roots;
 mod rules;
+mod statements;
 #[cfg(test)]
 mod tests;
 
@@ -21,17 +28,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use sedge_statement::{CellPath, Certificate, Frontier, Genesis, MeshId, NodeId, Object, ObjectId, Role, Timestamp};
+use sedge_statement::{
+    CellPath, Certificate, Frontier, Genesis, Kept, MeshId, NodeId, Object, ObjectId, Role, RootsId, Timestamp,
+};
 
+use revoked::{Revocations, Revoked};
+use roots::History;
+
+pub use roots::{Proposal, Roots};
 pub use rules::CertificateRefusal;
+pub use statements::{RevocationRefusal, RootsRefusal};
 
-/// The most certificates kept in all: several for each of ten thousand nodes, and 30 MB at the most common size.
+/// The most certificates kept that no root issued: several for each of ten thousand nodes, and 30 MB at the most common size. Those of
+/// roots are bounded by what one signer may publish, so that enrollers gone mad cannot keep a root from answering.
 const MAX_CERTIFICATES: usize = 1 << 16;
-/// The most certificates kept whose path is missing or does not cover them. Paths travel root first, so few ever wait; a
-/// refused one comes again with the next sync.
-const MAX_WAITING: usize = 4096;
-/// The most of those from one issuer, so that one broken enroller cannot take all the room.
-const MAX_WAITING_EACH: usize = 256;
+/// The most certificates of one issuer for one node: a new label every week for two years. Each is looked at for each that
+/// the node issues itself.
+const MAX_RENEWALS: usize = 128;
 /// The most certificates on one path. Cells have eight levels; twice that still fits a hello.
 const MAX_DEPTH: u32 = 16;
 /// How far a certificate's first date may lie ahead of our clock: an issuer's clock may run ahead, and a newcomer
@@ -46,7 +59,7 @@ struct Held {
     depth: Option<u32>,
 }
 
-/// The certificates of one mesh.
+/// The roots, certificates and revocations of one mesh.
 #[derive(Debug, Clone)]
 pub struct Membership {
     genesis: Genesis,
@@ -54,20 +67,38 @@ pub struct Membership {
     held: BTreeMap<ObjectId, Held>,
     by_subject: BTreeMap<NodeId, BTreeSet<ObjectId>>,
     by_issuer: BTreeMap<NodeId, BTreeSet<ObjectId>>,
-    waiting: BTreeMap<NodeId, usize>,
+    /// Versions of the roots by what they say, agreed or not.
+    proposals: BTreeMap<RootsId, Proposal>,
+    revocations: Revocations,
+    /// Which version of the roots was followed as which, for ever.
+    adopted: BTreeMap<u32, RootsId>,
+    /// Of these, which are not in the store yet.
+    unrecorded: Vec<(u32, RootsId)>,
+    /// The roots as agreed, and who is revoked: made from all the above.
+    history: History,
+    revoked: Revoked,
+    /// Whether something was added that others hang on, so that all must be judged anew.
+    unsettled: bool,
     revision: u64,
 }
 
 impl Membership {
     /// A mesh without any certificate.
     pub fn new(genesis: Genesis, mesh: MeshId) -> Self {
+        let history = History::new(&genesis, mesh);
         Self {
             genesis,
             mesh,
             held: BTreeMap::new(),
             by_subject: BTreeMap::new(),
             by_issuer: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            revocations: BTreeMap::new(),
+            adopted: BTreeMap::new(),
+            unrecorded: Vec::new(),
+            history,
+            revoked: Revoked::default(),
+            unsettled: false,
             revision: 0,
         }
     }
@@ -78,8 +109,15 @@ impl Membership {
     /// certificate that covers it arrives. [`Self::judge`] tells such a one from one in effect.
     ///
     /// # Errors
-    /// Where the certificate can never hold, or the room for those kept aside is full; see [`CertificateRefusal`].
+    /// Where the certificate can never hold, or there is no room for it; see [`CertificateRefusal`].
     pub fn add(&mut self, object: &Object) -> Result<(), CertificateRefusal> {
+        self.insert(object)?;
+        self.settle();
+        Ok(())
+    }
+
+    /// Adds a certificate that takes full effect with the next [`Self::settle`].
+    pub(crate) fn insert(&mut self, object: &Object) -> Result<(), CertificateRefusal> {
         if object.mesh() != self.mesh {
             return Err(CertificateRefusal::OtherMesh(object.mesh()));
         }
@@ -87,27 +125,42 @@ impl Membership {
         if object.signer() != certificate.issuer {
             return Err(CertificateRefusal::NotSignedByIssuer);
         }
-        rules::check_alone(&certificate, &self.genesis)?;
+        rules::check_alone(&certificate)?;
         let id = object.id();
         if self.held.contains_key(&id) {
             return Ok(());
         }
-        if self.held.len() >= MAX_CERTIFICATES {
+        if !self.has_room(&certificate) {
             return Err(CertificateRefusal::NoRoom);
         }
-        let depth = self.depth_of(&certificate);
-        if depth.is_none() {
-            self.reserve_waiting(certificate.issuer)?;
-        }
-        self.revision += 1;
         let subject = certificate.subject;
+        // Nothing hangs on a node that issued nothing, and nothing about it is in question where nobody revoked it.
+        let alone = !self.by_issuer.contains_key(&subject) && self.revocations_of(&subject).next().is_none();
+        let depth = if alone { self.depth_of(&certificate) } else { None };
+        self.unsettled |= !alone;
+        self.revision += 1;
         self.by_subject.entry(subject).or_default().insert(id);
         self.by_issuer.entry(certificate.issuer).or_default().insert(id);
         self.held.insert(id, Held { certificate, depth });
-        if depth.is_some() {
-            self.settle_below(subject);
-        }
         Ok(())
+    }
+
+    /// Remembers which version of the roots was followed as which.
+    pub(crate) fn remember_adopted(&mut self, version: u32, id: RootsId) {
+        self.adopted.insert(version, id);
+    }
+
+    /// Versions of the roots that were followed for the first time, to be stored.
+    pub(crate) fn take_adopted(&mut self) -> Vec<(u32, RootsId)> {
+        std::mem::take(&mut self.unrecorded)
+    }
+
+    /// Brings everything added into effect. What hangs together is judged once, however much of it came.
+    pub(crate) fn settle(&mut self) {
+        if std::mem::take(&mut self.unsettled) {
+            self.resolve();
+            self.revision += 1;
+        }
     }
 
     /// Whether a certificate would be in effect with what is held now, whether or not it is held itself.
@@ -115,8 +168,14 @@ impl Membership {
     /// # Errors
     /// What it lacks.
     pub fn judge(&self, certificate: &Certificate) -> Result<(), CertificateRefusal> {
-        rules::check_alone(certificate, &self.genesis)?;
-        if self.genesis.roots.contains(&certificate.issuer) {
+        rules::check_alone(certificate)?;
+        if !self.root_role_holds(certificate) {
+            return Err(CertificateRefusal::RootRole);
+        }
+        if !self.revoked.keeps_certificate(&certificate.issuer, certificate.serial) {
+            return Err(CertificateRefusal::RevokedIssuer);
+        }
+        if self.history.ever(&certificate.issuer) {
             return Ok(());
         }
         let mut refusal = CertificateRefusal::UnknownIssuer;
@@ -135,12 +194,43 @@ impl Membership {
         self.current(node).map(|(_, certificate, _)| certificate)
     }
 
-    /// Whether a node may connect, sync and fetch: it holds a valid certificate whose first date has come.
+    /// Whether a node may connect, sync and fetch: it holds a valid certificate whose first date has come, and is not revoked.
     ///
     /// The last date does not matter here. Authority ends with it, not membership: a node that was out of reach
     /// while it expired must still be able to fetch its next certificate.
     pub fn is_member(&self, node: &NodeId, now: Timestamp) -> bool {
-        self.certificate(node).is_some_and(|c| c.not_before <= now.plus(CLOCK_SKEW))
+        self.revoked.get(node).is_none() && self.certificate(node).is_some_and(|c| c.not_before <= now.plus(CLOCK_SKEW))
+    }
+
+    /// The roots that count now.
+    pub fn roots(&self) -> &Roots {
+        self.history.current()
+    }
+
+    /// The version before an agreed one; none where it is not agreed, or is the genesis.
+    pub(crate) fn roots_before(&self, id: &RootsId) -> Option<&Roots> {
+        let pair = self.history.versions().windows(2).find(|pair| pair[1].id == *id)?;
+        pair.first()
+    }
+
+    /// Versions of the roots that would follow the present one, once enough roots have signed.
+    pub fn proposed(&self) -> impl Iterator<Item = &Proposal> {
+        self.proposals.values().filter(|proposal| self.history.follows(&proposal.version))
+    }
+
+    /// Whether a key is, or once was, a root's.
+    pub(crate) fn was_ever_root(&self, node: &NodeId) -> bool {
+        self.history.ever(node)
+    }
+
+    /// What still counts of a node that is revoked; none where it is not.
+    pub fn revoked(&self, node: &NodeId) -> Option<&Kept> {
+        self.revoked.get(node)
+    }
+
+    /// Every revoked node, with what still counts of it.
+    pub(crate) fn all_revoked(&self) -> impl Iterator<Item = (&NodeId, &Kept)> {
+        self.revoked.iter()
     }
 
     /// Counts changes, for those who remember what they made of the membership: whatever changes it counts one.
@@ -175,6 +265,11 @@ impl Membership {
         self.valid_of(node).any(|(_, c, _)| c.may(role) && begun(c))
     }
 
+    /// Whether a node held a role at `at` by which it speaks for others.
+    pub(crate) fn is_authority(&self, node: &NodeId, at: Timestamp) -> bool {
+        [Role::Root, Role::Enroll, Role::Release, Role::Deploy].into_iter().any(|role| self.held_role(node, role, at))
+    }
+
     /// The certificates that prove a node, its own first, a root's last; empty where it has none.
     pub fn path(&self, node: &NodeId) -> Vec<ObjectId> {
         let mut path = Vec::new();
@@ -195,13 +290,25 @@ impl Membership {
         self.held.iter().filter(|(_, held)| held.depth.is_some()).map(|(id, held)| (id, &held.certificate))
     }
 
-    /// How far each issuer's certificates are held and in effect without a gap.
+    /// The certificates that selectors are resolved over: of each node that is not revoked those nearest to a root, replaced ones among
+    /// them. One from further away never counts, so it must not draw a node anywhere.
+    pub(crate) fn selectable(&self) -> impl Iterator<Item = (&ObjectId, &Certificate)> {
+        let nodes = self.by_subject.keys().filter(|node| self.revoked.get(node).is_none());
+        nodes.flat_map(|node| {
+            let nearest = self.valid_of(node).map(|(_, _, depth)| depth).min();
+            self.valid_of(node).filter(move |(_, _, depth)| Some(*depth) == nearest).map(|(id, c, _)| (id, c))
+        })
+    }
+
+    /// How far each issuer's certificates are held and in effect without a gap. Of a revoked issuer no more will ever count than up to its
+    /// last good serial, so with those it is complete.
     pub fn frontier(&self) -> Frontier {
         let mut frontier = BTreeMap::new();
         for (issuer, serials) in self.serials() {
-            let last = serials.keys().zip(1u64..).take_while(|(serial, n)| *serial == n).count();
+            let last = serials.keys().zip(1u64..).take_while(|(serial, n)| *serial == n).count() as u64;
+            let complete = self.revoked.get(&issuer).is_some_and(|kept| last >= kept.certificates);
             if last > 0 {
-                frontier.insert(issuer, last as u64);
+                frontier.insert(issuer, if complete { u64::MAX } else { last });
             }
         }
         Frontier(frontier)
@@ -243,7 +350,11 @@ impl Membership {
     }
 
     fn depth_of(&self, certificate: &Certificate) -> Option<u32> {
-        if self.genesis.roots.contains(&certificate.issuer) {
+        let counts = self.revoked.keeps_certificate(&certificate.issuer, certificate.serial);
+        if !counts || !self.root_role_holds(certificate) {
+            return None;
+        }
+        if self.history.ever(&certificate.issuer) {
             return Some(1);
         }
         let above =
@@ -251,44 +362,17 @@ impl Membership {
         above.map(|(_, _, depth)| depth + 1).min().filter(|depth| *depth <= MAX_DEPTH)
     }
 
-    /// Looks again at what a node issued, and at what those issued in turn, after its own path became known or shorter.
-    /// Depths only ever fall, so this ends.
-    fn settle_below(&mut self, subject: NodeId) {
-        let mut changed = vec![subject];
-        while let Some(issuer) = changed.pop() {
-            for id in self.by_issuer.get(&issuer).cloned().unwrap_or_default() {
-                let Some(held) = self.held.get(&id) else { continue };
-                let depth = self.depth_of(&held.certificate);
-                if depth.is_none() || held.depth.is_some_and(|old| depth >= Some(old)) {
-                    continue;
-                }
-                if let Some(held) = self.held.get_mut(&id) {
-                    if held.depth.is_none() {
-                        release_waiting(&mut self.waiting, issuer);
-                    }
-                    held.depth = depth;
-                    changed.push(held.certificate.subject);
-                }
-            }
-        }
+    /// Whether a certificate does not give the root role, or between keys that are roots.
+    fn root_role_holds(&self, certificate: &Certificate) -> bool {
+        !certificate.may(Role::Root)
+            || (self.history.ever(&certificate.issuer) && self.history.ever(&certificate.subject))
     }
 
-    fn reserve_waiting(&mut self, issuer: NodeId) -> Result<(), CertificateRefusal> {
-        let all: usize = self.waiting.values().sum();
-        let of_issuer = self.waiting.get(&issuer).copied().unwrap_or(0);
-        if all >= MAX_WAITING || of_issuer >= MAX_WAITING_EACH {
-            return Err(CertificateRefusal::NoRoom);
-        }
-        self.waiting.insert(issuer, of_issuer + 1);
-        Ok(())
-    }
-}
-
-fn release_waiting(waiting: &mut BTreeMap<NodeId, usize>, issuer: NodeId) {
-    if let Some(count) = waiting.get_mut(&issuer) {
-        *count -= 1;
-        if *count == 0 {
-            waiting.remove(&issuer);
-        }
+    fn has_room(&self, certificate: &Certificate) -> bool {
+        let of_both = self.by_subject.get(&certificate.subject).into_iter().flatten();
+        let of_both =
+            of_both.filter(|id| self.held.get(id).is_some_and(|h| h.certificate.issuer == certificate.issuer));
+        let all = self.held.len() < MAX_CERTIFICATES || self.history.ever(&certificate.issuer);
+        all && of_both.count() < MAX_RENEWALS
     }
 }

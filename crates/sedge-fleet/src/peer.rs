@@ -37,6 +37,8 @@ pub(crate) struct Gap {
 pub(crate) struct Peer {
     /// Whether its hello was heard, and proved it a member.
     pub(crate) heard: bool,
+    /// Whether it is revoked, and told so: it is closed with the next tick, so that what it was told arrives.
+    pub(crate) dismissed: bool,
     /// When the next digest is due.
     due: Timestamp,
     /// Whether the digest is due because there is news: then it is said even to the one who leads.
@@ -44,7 +46,7 @@ pub(crate) struct Peer {
     round: u64,
     faults: u32,
     window: (u64, usize),
-    /// The digests of both sides when sending was last cut short, so that a peer which takes nothing is not sent the same for ever.
+    /// This node's digest when sending was last cut short, so that a peer which takes nothing is not sent the same for ever.
     pub(crate) last_cut: Option<[u8; 32]>,
     /// How many links it said it has of documents of which this node had fewer, when it last said so. Its word only: for display.
     pub(crate) ahead: BTreeMap<DocId, u64>,
@@ -56,6 +58,7 @@ impl Peer {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             heard: false,
+            dismissed: false,
             due: now,
             news: false,
             round: 0,

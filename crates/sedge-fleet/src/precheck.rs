@@ -5,13 +5,17 @@
 //! the state that the chain is in: the [`Shape`]. What passes is exactly what an honest writer's Automerge would have
 //! written: each column is in the one encoding that such a writer makes, and each operation names the one value that it replaces.
 //!
+//! The same decoder serves to write a whole chain as one saved document (`document.rs`), which Automerge loads faster than it applies links.
+//!
 //! Layout of a chunk: magic (4) ‖ checksum (4) ‖ type 1 ‖ uleb length ‖ body. Body: dependencies ‖ actor ‖ seq ‖ start of
 //! operations ‖ time ‖ message ‖ other actors ‖ column list ‖ column data.
 
 mod columns;
 mod content;
-#[cfg(any(test, feature = "testing"))]
+mod decode;
+mod document;
 mod encode;
+mod order;
 mod reader;
 mod rows;
 mod sequence;
@@ -19,13 +23,14 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use sedge_statement::ChangeHash;
+use sedge_statement::{ChangeHash, Timestamp};
 use sha2::{Digest, Sha256};
 
 use reader::Reader;
 
 #[cfg(feature = "testing")]
 pub use columns::spec;
+pub(crate) use document::document;
 #[cfg(feature = "testing")]
 pub(crate) use encode::{booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb, unsigned};
 pub(crate) use shape::Shape;
@@ -36,6 +41,15 @@ pub const MAX_LINK_BYTES: usize = 64 << 10;
 pub const MAX_OPERATIONS: usize = 512;
 /// The longest message of a link, bytes.
 pub const MAX_MESSAGE: usize = 256;
+/// The longest key of a map, bytes: three times the schema's longest. A run writes a key once for any number of operations, each of which
+/// keeps a copy.
+pub(crate) const MAX_KEY: usize = 256;
+/// What a link is counted as besides its operations, bytes: its record, hash and head.
+const LINK_COST: usize = 512;
+/// What an operation is counted as besides its key and value, bytes: about what it takes in memory inside a map of several.
+const OPERATION_COST: usize = 128;
+/// The most that one link can be counted as: see [`Shape::cost`].
+pub(crate) const MAX_LINK_COST: usize = LINK_COST + MAX_OPERATIONS * (OPERATION_COST + MAX_KEY) + MAX_LINK_BYTES;
 
 pub(crate) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const CHANGE_CHUNK: u8 = 1;
@@ -125,6 +139,12 @@ pub enum Refusal {
     /// Does not replace exactly the value that is there.
     #[error("does not replace exactly the value that is there")]
     Predecessor,
+    /// A key longer than any of the schema's.
+    #[error("a key of more than {MAX_KEY} bytes")]
+    LongKey,
+    /// Says again what the epoch follows, which its first link alone may say.
+    #[error("says again what the epoch follows")]
+    Handover,
     /// Replaces or removes evidence, or is more of it than is ever read.
     #[error("replaces, removes or drowns evidence, which is only ever added to")]
     Evidence,
@@ -149,30 +169,50 @@ pub(crate) struct Place {
     pub(crate) previous: Option<ChangeHash>,
 }
 
+/// The two halves of a chunk that is a change: what its hash covers, and what it says.
+struct Chunk<'a> {
+    checksum: &'a [u8],
+    hashed: &'a [u8],
+    body: Reader<'a>,
+}
+
 /// The fields of a change before its columns.
 struct Preamble<'a> {
-    place: Place,
+    seq: u64,
+    previous: Option<ChangeHash>,
     actor: &'a [u8],
     start_op: u64,
+    /// Seconds since 1970.
+    time: i64,
+    message: &'a str,
     rest: Reader<'a>,
 }
 
-/// Reads where a link stands: enough to follow a chain of hashes, not to apply it.
+/// Reads where a link stands, and takes its hash: enough to follow a chain of hashes, not to apply it.
 pub(crate) fn place(raw: &[u8], actor: &[u8]) -> Result<Place, Refusal> {
-    let preamble = preamble(raw)?;
-    if preamble.actor == actor { Ok(preamble.place) } else { Err(Refusal::Actor) }
+    let Chunk { checksum, hashed, body } = chunk(raw)?;
+    let hash: [u8; 32] = Sha256::digest(hashed).into();
+    if hash[..4] != *checksum {
+        return Err(Refusal::Checksum);
+    }
+    let preamble = preamble(body)?;
+    if preamble.actor != actor {
+        return Err(Refusal::Actor);
+    }
+    Ok(Place { hash: ChangeHash::from_bytes(hash), seq: preamble.seq, previous: preamble.previous })
 }
 
-/// Checks one link whole against the state of its chain, and moves the state past it. After an error the state is unusable.
-pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Result<Place, Refusal> {
-    let Preamble { place, actor, start_op, mut rest } = preamble(raw)?;
+/// Checks one link whole against the state of its chain, and moves the state past it. After an error the state is unusable. The link's own hash is
+/// not taken again: whoever has the link has it from [`place`].
+pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Result<(), Refusal> {
+    let Preamble { seq, previous, actor, start_op, time, mut rest, .. } = preamble(chunk(raw)?.body)?;
     if actor != expected.actor {
         return Err(Refusal::Actor);
     }
-    if place.seq != expected.seq {
-        return Err(Refusal::Seq { found: place.seq, wanted: expected.seq });
+    if seq != expected.seq {
+        return Err(Refusal::Seq { found: seq, wanted: expected.seq });
     }
-    if place.previous != expected.previous {
+    if previous != expected.previous {
         return Err(Refusal::Dependencies);
     }
     if start_op != shape.next_op() {
@@ -182,10 +222,17 @@ pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Re
     for row in rows::rows(&columns)? {
         shape.apply(&row)?;
     }
-    Ok(place)
+    shape.end_link(time.unsigned_abs());
+    Ok(())
 }
 
-fn preamble(raw: &[u8]) -> Result<Preamble<'_>, Refusal> {
+/// When a link was made, by its author's clock; none where it cannot be read.
+pub(crate) fn made_at(raw: &[u8]) -> Option<Timestamp> {
+    let preamble = preamble(chunk(raw).ok()?.body).ok()?;
+    Some(Timestamp::from_millis(preamble.time.unsigned_abs().saturating_mul(1000)))
+}
+
+fn chunk(raw: &[u8]) -> Result<Chunk<'_>, Refusal> {
     if raw.len() > MAX_LINK_BYTES {
         return Err(Refusal::TooLong(raw.len()));
     }
@@ -198,18 +245,14 @@ fn preamble(raw: &[u8]) -> Result<Preamble<'_>, Refusal> {
     if kind != CHANGE_CHUNK {
         return Err(Refusal::ChunkType(kind));
     }
-    let hashed_from = raw.len() - chunk.remaining() - 1;
+    // Type, length and body, which is all that follows the checksum.
+    let hashed = &raw[raw.len() - chunk.remaining() - 1..];
     let len = chunk.length()?;
-    let body = chunk.take(len)?;
-    if chunk.remaining() > 0 {
-        return Err(Refusal::Trailing);
-    }
-    // The hash covers type, length and body, which is all that follows the checksum.
-    let hash: [u8; 32] = Sha256::digest(&raw[hashed_from..]).into();
-    if hash[..4] != *checksum {
-        return Err(Refusal::Checksum);
-    }
-    let mut body = Reader::new(body);
+    let body = Reader::new(chunk.take(len)?);
+    if chunk.remaining() > 0 { Err(Refusal::Trailing) } else { Ok(Chunk { checksum, hashed, body }) }
+}
+
+fn preamble(mut body: Reader<'_>) -> Result<Preamble<'_>, Refusal> {
     let previous = match body.unsigned()? {
         0 => None,
         1 => {
@@ -231,11 +274,9 @@ fn preamble(raw: &[u8]) -> Result<Preamble<'_>, Refusal> {
         return Err(Refusal::Message(message_len));
     }
     let message = body.take(usize::try_from(message_len).map_err(|_| Refusal::Truncated)?)?;
-    if std::str::from_utf8(message).is_err() {
-        return Err(Refusal::Invalid("message"));
-    }
+    let message = std::str::from_utf8(message).map_err(|_| Refusal::Invalid("message"))?;
     if body.unsigned()? != 0 {
         return Err(Refusal::OtherActors);
     }
-    Ok(Preamble { place: Place { hash: ChangeHash::from_bytes(hash), seq, previous }, actor, start_op, rest: body })
+    Ok(Preamble { seq, previous, actor, start_op, time, message, rest: body })
 }

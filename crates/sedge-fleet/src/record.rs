@@ -1,7 +1,7 @@
 //! How documents and objects lie in a node's store.
 //!
 //! One table of bytes to bytes. Keys: `l` ‖ document ‖ sequence number, big-endian, for a link with its head; `o` ‖ id for an object;
-//! `f` ‖ id for fork evidence. The actor of a document follows from its name and needs no record. A batch is written whole or
+//! `f` ‖ id for fork evidence; `r` ‖ version, big-endian, for the id of the roots that were followed as that version. The actor of a document follows from its name and needs no record. A batch is written whole or
 //! not at all, so a link is never held without what it follows.
 
 mod bytes;
@@ -9,7 +9,7 @@ mod bytes;
 use std::borrow::Cow;
 
 use sedge_statement::codec;
-use sedge_statement::{DocId, ObjectId, SignedHead};
+use sedge_statement::{DocId, ObjectId, RootsId, SignedHead};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Link;
@@ -19,6 +19,7 @@ use crate::segment;
 const LINK: u8 = b'l';
 const OBJECT: u8 = b'o';
 const FORK: u8 = b'f';
+const ROOTS: u8 = b'r';
 
 /// One change of a node's store; a value of none removes the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,7 @@ pub(crate) enum Key {
     Link(DocId, u64),
     Object(ObjectId),
     Fork(ObjectId),
+    Roots(u32),
 }
 
 pub(crate) fn link_key(doc: &DocId, seq: u64) -> Vec<u8> {
@@ -61,6 +63,12 @@ pub(crate) fn object_key(id: &ObjectId) -> Vec<u8> {
 
 pub(crate) fn fork_key(id: &ObjectId) -> Vec<u8> {
     [&[FORK], id.as_bytes().as_slice()].concat()
+}
+
+/// That a version of the roots was followed.
+pub(crate) fn roots(version: u32, id: &RootsId) -> Write {
+    let key = [&[ROOTS], version.to_be_bytes().as_slice()].concat();
+    Write { key, value: Some(id.as_bytes().to_vec()) }
 }
 
 pub(crate) fn link(doc: &DocId, seq: u64, link: &Link) -> Write {
@@ -87,6 +95,7 @@ pub(crate) fn parse_key(key: &[u8]) -> Option<Key> {
         }
         OBJECT => id().map(Key::Object),
         FORK => id().map(Key::Fork),
+        ROOTS => Some(Key::Roots(u32::from_be_bytes(rest.try_into().ok()?))),
         _ => None,
     }
 }

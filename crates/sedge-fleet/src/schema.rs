@@ -9,6 +9,7 @@
 //! | authority | `releases` / release id, hex | bytes: the release, canonical |
 //! | authority | `deployments` / rollout id, hex | bytes: the deployment, canonical |
 //! | authority | `controls` / rollout id, hex, `/` count | bytes: the control, canonical |
+//! | authority | `approvals` / release or rollout id, hex | bytes: the approval, canonical |
 //! | node | `profile` | map: `architecture`, `os`, `cpu` text; `cores`, `disk` unsigned; `memory`, `accelerators`, `runtimes` lists |
 //! | node | `profile` / `memory` / index | map: `name` text; `total`, `allocatable` unsigned, bytes |
 //! | node | `profile` / `accelerators` / index | map: `name`, `pool` text |
@@ -19,7 +20,8 @@
 //!
 //! Text is a string scalar, never an Automerge text object, which costs an operation for every character. An absent
 //! optional field is an absent key. Evidence is only ever added to, `n` from zero: the check before Automerge
-//! (`precheck/shape.rs`) refuses a change that replaces or removes anything below it, so that nobody takes back a failure. Root keys `previous` and `complete_after` belong to the chain of epochs; keys that are
+//! (`precheck/shape.rs`) refuses a change that replaces or removes anything below it, so that nobody takes back a failure. Root keys `previous` and `complete_after` belong to the chain of epochs,
+//! and only an epoch's first link may write them; keys that are
 //! not in this table are of a later version: left where they are and not read.
 
 mod content;
@@ -28,7 +30,9 @@ mod read;
 mod tests;
 mod write;
 
-use sedge_statement::{Blake3, Control, Deployment, DocKind, GateReport, Profile, Release, SlotName, SlotReport};
+use sedge_statement::{
+    Approval, Blake3, Control, Deployment, DocKind, GateReport, Profile, Release, SlotName, SlotReport,
+};
 
 pub(crate) use content::{Content, Node, NotAMap};
 pub(crate) use read::{
@@ -41,6 +45,7 @@ mod key {
     pub(super) const RELEASES: &str = "releases";
     pub(super) const DEPLOYMENTS: &str = "deployments";
     pub(super) const CONTROLS: &str = "controls";
+    pub(super) const APPROVALS: &str = "approvals";
     pub(super) const PROFILE: &str = "profile";
     pub(super) const SLOTS: &str = "slots";
     pub(super) const ARTIFACTS: &str = "artifacts";
@@ -48,6 +53,11 @@ mod key {
 
 /// The place of evidence, in which nothing is ever replaced or removed.
 pub(crate) const EVIDENCE: &str = "evidence";
+
+/// What an epoch's first link says of the one before it.
+pub(crate) const PREVIOUS: &str = "previous";
+/// After how many links an epoch holds the whole state of the one before.
+pub(crate) const COMPLETE_AFTER: &str = "complete_after";
 
 /// One edit of one's own document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +69,8 @@ pub enum Edit {
     PutDeployment(Deployment),
     /// Publishes a control (`authority`); another of the same rollout and count is replaced.
     PutControl(Control),
+    /// Agrees to another authority's release or deployment (`authority`).
+    PutApproval(Approval),
     /// States the node's slow facts (`node`).
     PutProfile(Profile),
     /// States how a slot is (`node`); only the fields that changed are written.
@@ -82,7 +94,9 @@ impl Edit {
     /// The kind of document that the edit belongs in.
     pub const fn kind(&self) -> DocKind {
         match self {
-            Self::PutRelease(_) | Self::PutDeployment(_) | Self::PutControl(_) => DocKind::Authority,
+            Self::PutRelease(_) | Self::PutDeployment(_) | Self::PutControl(_) | Self::PutApproval(_) => {
+                DocKind::Authority
+            }
             Self::PutProfile(_)
             | Self::PutSlot(_)
             | Self::RemoveSlot(_)
@@ -101,7 +115,9 @@ pub(crate) fn snapshot(doc: &impl Content, kind: DocKind) -> Vec<Edit> {
             let content = read_authority(doc, &mut unread);
             let releases = content.releases.into_iter().map(|(_, release)| Edit::PutRelease(release));
             let deployments = content.deployments.into_iter().map(|(_, deployment)| Edit::PutDeployment(deployment));
-            releases.chain(deployments).chain(content.controls.into_iter().map(Edit::PutControl)).collect()
+            let controls = content.controls.into_iter().map(Edit::PutControl);
+            let approvals = content.approvals.into_iter().map(Edit::PutApproval);
+            releases.chain(deployments).chain(controls).chain(approvals).collect()
         }
         DocKind::Node => {
             let content = read_node(doc, &mut unread);

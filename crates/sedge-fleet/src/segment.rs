@@ -26,6 +26,9 @@ pub enum SegmentError {
     /// The links do not follow one another up to the head.
     #[error("the links do not lead to the signed head")]
     Broken,
+    /// Sequence numbers begin at one, and end before the last there is.
+    #[error("no links begin at number {0}")]
+    Place(u64),
     /// More than [`MAX_SEGMENT_BYTES`], or nothing at all.
     #[error("empty, or more than {MAX_SEGMENT_BYTES} bytes of links under one head")]
     Size,
@@ -57,9 +60,13 @@ impl Segment {
         if links.is_empty() || bytes > MAX_SEGMENT_BYTES {
             return Err(SegmentError::Size);
         }
+        if first_seq == 0 || first_seq.checked_add(links.len() as u64).is_none() {
+            return Err(SegmentError::Place(first_seq));
+        }
         let actor = actor(&head.doc);
         let mut checked: Vec<(Place, Vec<u8>)> = Vec::with_capacity(links.len());
-        for (seq, raw) in (first_seq..).zip(links) {
+        for (i, raw) in (0u64..).zip(links) {
+            let seq = first_seq + i;
             let place = precheck::place(&raw, &actor).map_err(|refusal| SegmentError::Link { seq, refusal })?;
             let follows = match checked.last() {
                 Some((before, _)) => place.previous == Some(before.hash),

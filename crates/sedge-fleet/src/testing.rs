@@ -9,6 +9,7 @@ use sedge_statement::{ChangeHash, DocId, MeshId, NodeId, Object, SecretKey, Sign
 use sha2::{Digest, Sha256};
 
 use crate::chain::Link;
+use crate::fork::{Evidence, Side};
 use crate::frame::{Cause, Frame, Hello, Item, PROTOCOL, Standing};
 use crate::precheck::{MAGIC, booleans, deltas, nullable_strings, nullable_unsigned, sleb, uleb, unsigned};
 use crate::record::{self, Key as Stored};
@@ -149,21 +150,21 @@ pub fn columns(ops: &[Op]) -> BTreeMap<u64, Vec<u8>> {
             _ => None,
         })
         .collect();
-    let map = |f: fn(&Op) -> u64| unsigned(&ops.iter().map(f).collect::<Vec<_>>());
+    let map = |f: fn(&Op) -> u64| unsigned(ops.iter().map(f));
     let replaced: Vec<Option<i64>> = ops.iter().flat_map(|op| &op.replaces).map(|r| i64::try_from(*r).ok()).collect();
     BTreeMap::from([
-        (column::OBJECT_ACTOR, nullable_unsigned(&objects.iter().map(|o| o.map(|_| 0)).collect::<Vec<_>>())),
-        (column::OBJECT_COUNTER, nullable_unsigned(&objects)),
-        (column::KEY_ACTOR, nullable_unsigned(&key_actors)),
-        (column::KEY_COUNTER, deltas(&key_counters)),
-        (column::KEY_STRING, nullable_strings(&names)),
-        (column::INSERT, booleans(&ops.iter().map(|op| op.insert).collect::<Vec<_>>())),
+        (column::OBJECT_ACTOR, nullable_unsigned(objects.iter().map(|o| o.map(|_| 0)))),
+        (column::OBJECT_COUNTER, nullable_unsigned(objects)),
+        (column::KEY_ACTOR, nullable_unsigned(key_actors)),
+        (column::KEY_COUNTER, deltas(key_counters)),
+        (column::KEY_STRING, nullable_strings(names)),
+        (column::INSERT, booleans(ops.iter().map(|op| op.insert))),
         (column::ACTION, map(|op| op.action)),
         (column::VALUE_META, map(|op| op.value.0)),
         (column::VALUE, ops.iter().flat_map(|op| op.value.1.clone()).collect()),
         (column::PRED_COUNT, map(|op| op.replaces.len() as u64)),
-        (column::PRED_ACTOR, unsigned(&vec![0; replaced.len()])),
-        (column::PRED_COUNTER, deltas(&replaced)),
+        (column::PRED_ACTOR, unsigned(replaced.iter().map(|_| 0))),
+        (column::PRED_COUNTER, deltas(replaced)),
     ])
 }
 
@@ -240,6 +241,20 @@ pub fn objects_frame(objects: &[Object]) -> Vec<u8> {
 /// A frame of fork evidence, as bytes.
 pub fn evidence_frame(evidence: Vec<u8>) -> Vec<u8> {
     Frame::Items { cause: Cause::New, items: vec![Item::Fork(evidence)] }.to_bytes()
+}
+
+/// Evidence that an author signed two histories from link `from` on, both sides given from there.
+pub fn evidence(key: &SecretKey, mesh: MeshId, doc: &DocId, from: u64, sides: [Vec<Vec<u8>>; 2]) -> Vec<u8> {
+    let [one, other] = sides.map(|links| {
+        let last = links.last().map(Vec::as_slice).unwrap_or_default();
+        Side { head: head(key, mesh, doc, from + links.len() as u64 - 1, last), links }
+    });
+    Evidence::new(from, one, other).to_bytes()
+}
+
+/// Lets an author's epochs that add up count for other than the usual many bytes, so that a test need not fill them.
+pub fn set_share(fleet: &mut Fleet, share: usize) {
+    fleet.set_share(share);
 }
 
 /// A request for links.

@@ -17,11 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sedge_statement::{
-    Blake3, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, MeshId, NodeId, Profile, Release,
-    ReleaseId, RolloutId, SlotName, SlotReport, Timestamp,
+    Blake3, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, Kept, MeshId, NodeId, NodeName,
+    Profile, Release, ReleaseId, Revocation, RolloutId, SlotName, SlotReport, Timestamp,
 };
 
+use serde::Serialize;
+
 use crate::Finding;
+use crate::membership::{Proposal, Roots};
 
 pub(crate) use fold::{Fold, FoldInput};
 pub(crate) use reading::Reading;
@@ -42,12 +45,48 @@ pub struct PublishedDeployment {
     pub deployment: Deployment,
     /// Its author; of several, the one of the least id.
     pub author: NodeId,
+    /// Who agrees to it, its author first of all, and how many must.
+    pub agreement: Agreement,
+    /// Who agrees to its release for the cell that it names, and how many must.
+    pub release_agreement: Agreement,
     /// Whether it may go on.
     pub control: ControlState,
     /// Every control that was given by somebody who may, in the order of counts.
     pub given: Vec<GivenControl>,
     /// The highest count of its controls, zero where there is none: the next control counts on from it.
     pub controls: u32,
+}
+
+/// A node whose word is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RevokedNode {
+    /// Its name, by its last certificate.
+    pub name: Option<NodeName>,
+    /// What it said that still counts.
+    pub kept: Kept,
+}
+
+/// Who agrees to a statement, and how many must.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Agreement {
+    /// Its authors, and those who approved it.
+    pub given: BTreeSet<NodeId>,
+    /// How many must; the roots say.
+    pub needed: u8,
+}
+
+impl Agreement {
+    /// Whether enough agree.
+    pub fn is_reached(&self) -> bool {
+        self.given.len() >= usize::from(self.needed)
+    }
+}
+
+impl PublishedDeployment {
+    /// Whether enough authorities agree to it and to its release.
+    pub fn is_approved(&self) -> bool {
+        self.agreement.is_reached() && self.release_agreement.is_reached()
+    }
 }
 
 /// Who set a rollout's state, and why.
@@ -101,9 +140,20 @@ impl fmt::Display for ControlState {
 pub struct FleetView {
     /// The mesh.
     pub mesh: MeshId,
-    /// Its roots and threshold.
+    /// How it began.
     pub genesis: Genesis,
-    /// Every valid certificate, replaced ones included, by issuer, serial and id: what a frontier is resolved over.
+    /// Its roots, and how many must agree on what.
+    pub roots: Roots,
+    /// Versions of the roots that wait for further roots to sign them.
+    pub proposed: Vec<Proposal>,
+    /// Whose word is taken back, and what of it still counts.
+    pub revoked: BTreeMap<NodeId, RevokedNode>,
+    /// Revocations that roots signed and that lack further signatures, with who signed each.
+    pub pending_revocations: Vec<(Revocation, BTreeSet<NodeId>)>,
+    /// The latest time that an authority has proven to be past: no clock is right that stands before it.
+    pub verified: Timestamp,
+    /// Of each node that is not revoked the certificates nearest to a root, replaced ones included, by issuer, serial and id: what a
+    /// frontier is resolved over.
     pub certificates: Vec<Certificate>,
     /// The certificate of each member that counts.
     pub members: BTreeMap<NodeId, Certificate>,

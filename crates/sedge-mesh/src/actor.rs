@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, PublishError, Write, WriteError};
-use sedge_statement::{DocKind, NodeId, Object, SecretKey, Timestamp};
+use sedge_statement::{DocKind, Kept, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Write { kind: DocKind, edits: Vec<Edit>, reply: oneshot::Sender<Result<(), WriteError>> },
     Publish { object: Object, reply: oneshot::Sender<Result<(), PublishError>> },
     Path { node: NodeId, reply: oneshot::Sender<Vec<Object>> },
+    Kept { node: NodeId, until: Timestamp, reply: oneshot::Sender<Kept> },
     Attach(Box<Attachment>),
     Frame(Inbound),
     Detach { session: SessionId, peer: NodeId, ending: Ending },
@@ -151,6 +152,10 @@ impl Actor {
                 // The caller may have given up.
                 let _ = reply.send(self.fleet.certificate_path(node));
             }
+            Command::Kept { node, until, reply } => {
+                // The caller may have given up.
+                let _ = reply.send(self.fleet.kept_of(node, until));
+            }
             Command::Attach(attachment) => {
                 let Attachment { id, peer, dialled_by, connection, outbox, first, observed, verdict } = *attachment;
                 let since = Instant::now();
@@ -229,17 +234,22 @@ impl Actor {
         let time = now();
         self.table.heard(peer, time);
         if frame.is_empty() {
+            // It says that somebody is there, and not yet who.
+            if self.sessions.get(&peer).is_some_and(|held| !held.admitted) {
+                self.close(peer, Closing::Violation, deeds);
+            }
             return;
         }
         let effects = self.fleet.handle(Event::Received { peer, frame }, time);
         self.collect(effects, deeds);
         let Some(held) = self.sessions.get_mut(&peer) else { return };
-        if !held.admitted {
+        if !held.admitted && !self.fleet.dismisses(&peer) {
             if !self.fleet.admit(peer, time) {
                 self.close(peer, Closing::NotAMember, deeds);
                 return;
             }
             held.admitted = true;
+            self.gatekeeper.admit(&held.connection);
         }
     }
 
@@ -262,7 +272,7 @@ impl Actor {
                 Effect::Close { peer, reason } => {
                     debug!(peer = %peer.short(), %reason, "the fleet closes a session");
                     let closing = match reason {
-                        CloseReason::NotAMember | CloseReason::OtherMesh => Closing::NotAMember,
+                        CloseReason::NotAMember | CloseReason::Revoked | CloseReason::OtherMesh => Closing::NotAMember,
                         CloseReason::OtherProtocol => Closing::OtherProtocol,
                         _ => Closing::Violation,
                     };
@@ -340,7 +350,7 @@ impl Actor {
         if *view == **self.view.borrow() {
             return;
         }
-        self.gatekeeper.set_members(view.members.keys().copied().collect());
+        self.gatekeeper.set_members(view.members.keys().copied().collect(), |node| self.fleet.dismisses(node));
         self.view.send_replace(view);
     }
 

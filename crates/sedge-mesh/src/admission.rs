@@ -8,6 +8,7 @@ use iroh::endpoint::{AfterHandshakeOutcome, BeforeConnectOutcome, Connection, En
 use sedge_statement::NodeId;
 use tracing::debug;
 
+use crate::allowance::{Allowance, MAX_CONNECTIONS, MAX_OF_MEMBER, MAX_OF_STRANGER, MAX_OF_STRANGERS};
 use crate::counters::Tally;
 use crate::endpoint::remote_node;
 use crate::wire::{Closing, JOIN_ALPN, SYNC_ALPN};
@@ -15,11 +16,8 @@ use crate::wire::{Closing, JOIN_ALPN, SYNC_ALPN};
 /// After how many new connections the handles of ended ones are swept out.
 const SWEEP_EVERY: u32 = 64;
 
-/// How many connections one remote may hold at once, over all protocols. A member fetches weights over one or two.
-const MAX_PER_NODE: usize = 64;
-
-/// Decides after each handshake, and keeps a weak handle of each connection so that a revocation or going offline can end
-/// it whatever protocol it speaks.
+/// Decides after each handshake who stays and what it may have under way, and keeps a weak handle of each connection so that a
+/// revocation or going offline can end it whatever protocol it speaks.
 #[derive(Debug, Clone)]
 pub(crate) struct Gatekeeper {
     state: Arc<Mutex<State>>,
@@ -30,8 +28,14 @@ pub(crate) struct Gatekeeper {
 struct State {
     online: bool,
     members: BTreeSet<NodeId>,
-    live: BTreeMap<NodeId, Vec<WeakConnectionHandle>>,
+    live: BTreeMap<NodeId, Vec<Held>>,
     recorded: u32,
+}
+
+#[derive(Debug)]
+struct Held {
+    connection: WeakConnectionHandle,
+    given: Allowance,
 }
 
 impl Gatekeeper {
@@ -40,13 +44,18 @@ impl Gatekeeper {
         Self { state: Arc::new(Mutex::new(state)), tally }
     }
 
-    /// Replaces the roster, and ends the connections of whoever is no longer on it.
-    pub(crate) fn set_members(&self, members: BTreeSet<NodeId>) {
+    /// Replaces the roster, and ends the connections of whoever is no longer on it; of those whom `told` names, all but that of sync, on which
+    /// they are told why.
+    pub(crate) fn set_members(&self, members: BTreeSet<NodeId>, told: impl Fn(&NodeId) -> bool) {
         let mut state = self.lock();
         let gone: Vec<NodeId> = state.members.difference(&members).copied().collect();
         state.members = members;
         for node in gone {
-            state.close(node, Closing::NotAMember);
+            if told(&node) {
+                state.close_but(node, Closing::NotAMember, SYNC_ALPN);
+            } else {
+                state.close(node, Closing::NotAMember);
+            }
         }
     }
 
@@ -87,7 +96,12 @@ impl Gatekeeper {
         if !for_strangers && !state.members.contains(&node) {
             return Err(Closing::NotAMember);
         }
-        state.record(node, connection.weak_handle())
+        state.record(node, connection)
+    }
+
+    /// Gives a connection what a member's may have, now that its remote has proven to be one.
+    pub(crate) fn admit(&self, connection: &Connection) {
+        self.lock().admit(remote_node(connection), connection);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -96,33 +110,85 @@ impl Gatekeeper {
 }
 
 impl State {
-    fn record(&mut self, node: NodeId, handle: WeakConnectionHandle) -> Result<(), Closing> {
+    fn record(&mut self, node: NodeId, connection: &Connection) -> Result<(), Closing> {
+        let is_member = self.members.contains(&node);
         self.recorded += 1;
-        if self.recorded >= SWEEP_EVERY {
-            self.recorded = 0;
-            self.live.retain(|_, handles| {
-                handles.retain(is_live);
-                !handles.is_empty()
-            });
+        if self.recorded >= SWEEP_EVERY || self.is_full(is_member) {
+            self.sweep();
         }
-        let handles = self.live.entry(node).or_default();
-        handles.retain(is_live);
-        if handles.len() >= MAX_PER_NODE {
+        if self.is_full(is_member) {
             return Err(Closing::Busy);
         }
-        handles.push(handle);
+        let most = if is_member { MAX_OF_MEMBER } else { MAX_OF_STRANGER };
+        let held = self.live.entry(node).or_default();
+        held.retain(Held::is_live);
+        if held.len() >= most {
+            return Err(Closing::Busy);
+        }
+        let given = Allowance::of(connection, is_member, self.given());
+        given.give(connection);
+        let held = Held { connection: connection.weak_handle(), given };
+        self.live.entry(node).or_default().push(held);
         Ok(())
     }
 
+    fn admit(&mut self, node: NodeId, connection: &Connection) {
+        let id = connection.stable_id();
+        let is_it = |held: &Held| held.connection.upgrade().is_some_and(|c| c.stable_id() == id);
+        let Some(at) = self.live.get(&node).and_then(|held| held.iter().position(is_it)) else { return };
+        let wanted = Allowance::of(connection, true, self.given());
+        if let Some(held) = self.live.get_mut(&node).and_then(|held| held.get_mut(at))
+            && held.given == Allowance::FIRST
+        {
+            wanted.give(connection);
+            held.given = wanted;
+        }
+    }
+
+    /// Whether there is no room for one more.
+    fn is_full(&self, is_member: bool) -> bool {
+        let count = |held: &Vec<Held>| held.len();
+        let of_strangers =
+            || self.live.iter().filter(|(id, _)| !self.members.contains(id)).map(|(_, held)| count(held));
+        let all: usize = self.live.values().map(count).sum();
+        all >= MAX_CONNECTIONS || (!is_member && of_strangers().sum::<usize>() >= MAX_OF_STRANGERS)
+    }
+
+    /// Lets go of what ended.
+    fn sweep(&mut self) {
+        self.recorded = 0;
+        self.live.retain(|_, held| {
+            held.retain(Held::is_live);
+            !held.is_empty()
+        });
+    }
+
+    /// What was given to the connections that there are.
+    fn given(&self) -> impl Iterator<Item = Allowance> + '_ {
+        self.live.values().flatten().filter(|held| held.is_live()).map(|held| held.given)
+    }
+
+    fn close_but(&mut self, node: NodeId, closing: Closing, alpn: &[u8]) {
+        for held in self.live.get(&node).into_iter().flatten() {
+            if let Some(connection) = held.connection.upgrade().filter(|connection| connection.alpn() != alpn) {
+                closing.close(&connection);
+            }
+        }
+    }
+
     fn close(&mut self, node: NodeId, closing: Closing) {
-        for connection in self.live.remove(&node).unwrap_or_default().iter().filter_map(WeakConnectionHandle::upgrade) {
+        for connection in
+            self.live.remove(&node).unwrap_or_default().iter().filter_map(|held| held.connection.upgrade())
+        {
             closing.close(&connection);
         }
     }
 }
 
-fn is_live(handle: &WeakConnectionHandle) -> bool {
-    handle.upgrade().is_some_and(|connection| connection.close_reason().is_none())
+impl Held {
+    fn is_live(&self) -> bool {
+        self.connection.upgrade().is_some_and(|connection| connection.close_reason().is_none())
+    }
 }
 
 impl EndpointHooks for Gatekeeper {

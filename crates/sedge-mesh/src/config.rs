@@ -7,6 +7,7 @@ use std::str::FromStr;
 use sedge_statement::{NodeId, RelayAddress, SecretKey};
 
 use crate::Sighting;
+use crate::peers::NEIGHBOURS;
 
 /// Where a peer may be reached: `NODEID@IP:PORT`, or a bare `IP:PORT`.
 ///
@@ -27,7 +28,7 @@ pub enum PeerAddrError {
     /// Write `IP:PORT`; host names are not resolved, since nothing may depend on a name server.
     #[error("is not IP:PORT or NODEID@IP:PORT")]
     BadAddress,
-    /// A node's id is the 64 hexadecimal digits that `sedge id` prints.
+    /// A node's id is the 64 hexadecimal digits that `sedge status --json` and `sedge node show` print.
     #[error("has a node id that is not 64 hexadecimal digits")]
     BadId,
     /// A peer listens on a port other than 0 and on an address of its own.
@@ -77,13 +78,17 @@ pub struct MeshConfig {
     pub relays: Vec<RelayAddress>,
     /// Whether members are looked for on the local network, by multicast, and may find this node there.
     pub nearby: bool,
+    /// How many neighbours the node looks for by itself, beside the peers that are named here and whoever dials it.
+    pub neighbours: usize,
+    /// Whether it starts silent, as after [`crate::Mesh::offline`].
+    pub offline: bool,
 }
 
 impl MeshConfig {
     /// A mesh that listens everywhere on a port of the system's choice, knows no peers and looks for none.
     pub fn new(key: SecretKey, genesis: Vec<u8>) -> Self {
         let (listen, peers, sightings, relays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { key, genesis, listen, peers, sightings, relays, nearby: false }
+        Self { key, genesis, listen, peers, sightings, relays, nearby: false, neighbours: NEIGHBOURS, offline: false }
     }
 
     /// Listens at `listen`, beside any other place named so.
@@ -104,6 +109,20 @@ impl MeshConfig {
     #[must_use]
     pub fn sightings(mut self, sightings: impl IntoIterator<Item = Sighting>) -> Self {
         self.sightings.extend(sightings);
+        self
+    }
+
+    /// Looks for so many neighbours by itself.
+    #[must_use]
+    pub fn neighbours(mut self, neighbours: usize) -> Self {
+        self.neighbours = neighbours;
+        self
+    }
+
+    /// Starts silent: not one packet leaves before [`crate::Mesh::online`].
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
         self
     }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::{Endpoint, EndpointAddr};
+use iroh::EndpointAddr;
 use sedge_fleet::FleetView;
 use sedge_statement::{NodeId, RelayAddress, SecretKey};
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use tracing::debug;
 
 use crate::clock::now;
 use crate::endpoint::{self, endpoint_addr};
+use crate::line::Line;
 use crate::peers::{Errand, PeerTable};
 use crate::session::{DialGuard, Sessions};
 use crate::wire::{Closing, SYNC_ALPN};
@@ -27,7 +28,7 @@ const GUESS_DEADLINE: Duration = Duration::from_secs(3);
 const SWEEP: Duration = Duration::from_secs(1);
 
 pub(crate) struct Dialler {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) line: Line,
     pub(crate) table: PeerTable,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) view: watch::Receiver<Arc<FleetView>>,
@@ -65,7 +66,7 @@ impl Dialler {
                 let guard = DialGuard { table: self.table.clone(), peer };
                 // Which way works is found by trying all of them; a direct one is preferred over a relay.
                 let remote = endpoint_addr(peer, addresses, &self.relays);
-                tasks.spawn(dial(self.endpoint.clone(), self.sessions.clone(), remote, guard));
+                tasks.spawn(dial(self.line.clone(), self.sessions.clone(), remote, guard));
             }
             Errand::Identify(addr, candidates) => {
                 let table = self.table.clone();
@@ -75,10 +76,13 @@ impl Dialler {
     }
 }
 
-async fn dial(endpoint: Endpoint, sessions: Arc<Sessions>, remote: Option<EndpointAddr>, guard: DialGuard) {
+async fn dial(line: Line, sessions: Arc<Sessions>, remote: Option<EndpointAddr>, guard: DialGuard) {
     let peer = guard.peer;
-    let Some(remote) = remote else { return };
-    match timeout(DIAL_DEADLINE, endpoint.connect(remote, SYNC_ALPN)).await {
+    let Some((remote, endpoint)) = remote.zip(line.endpoint()) else { return };
+    let dialled = timeout(DIAL_DEADLINE, endpoint.connect(remote, SYNC_ALPN)).await;
+    // A session holds the connection; an endpoint that is held keeps its sockets.
+    drop(endpoint);
+    match dialled {
         Ok(Ok(connection)) => sessions.outbound(connection, guard).await,
         Ok(Err(error)) => debug!(peer = %peer.short(), %error, "not reached"),
         Err(_) => debug!(peer = %peer.short(), "not reached in time"),

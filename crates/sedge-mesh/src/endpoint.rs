@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use iroh::dns::DnsResolver;
 use iroh::endpoint::{BindError, BindOpts, InvalidSocketAddr, NetReportConfig, PortmapperConfig};
@@ -12,14 +13,15 @@ use netwatch::interfaces::{IpNet, State};
 use sedge_statement::{NodeId, RelayAddress, SecretKey};
 
 use crate::admission::Gatekeeper;
+use crate::allowance::Allowance;
+use crate::lookup::Lookup;
 
-/// How much of one stream may be under way unread, bytes: 8 MiB fills a path of 80 Mbit/s at 800 ms, or 640 Mbit/s at
+/// How much of one stream may be under way unread where its connection's [`Allowance`] has room for it, bytes: 8 MiB fills a path of 80 Mbit/s at 800 ms, or 640 Mbit/s at
 /// 100 ms. The library's default of 1.25 MB would cap weights at 1.25 MB a round trip.
 const STREAM_WINDOW: u32 = 8 << 20;
-/// The same of all streams of a connection, so that a hostile member costs at most this much.
-const CONNECTION_WINDOW: u32 = 32 << 20;
-/// How much may be sent and not yet acknowledged on a connection, bytes.
-const SEND_WINDOW: u64 = 16 << 20;
+/// How much may wait on a connection for its reader to take it, bytes: 4 MiB fill a path of 80 Mbit/s at 400 ms, and a reader
+/// that takes nothing costs no more.
+const SEND_WINDOW: u64 = 4 << 20;
 
 /// Why the endpoint could not be bound. See that the address is this machine's and the port is free.
 #[derive(Debug, thiserror::Error)]
@@ -51,17 +53,37 @@ impl fmt::Display for Path {
     }
 }
 
+/// Whether an endpoint may speak before anything is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    Speaks,
+    /// Its relays are not connected to until [`connect_relays`].
+    Silent,
+}
+
+/// What a mesh has of its endpoint: who is let in, and where members are. An endpoint that only asks something has neither.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) voice: Voice,
+    pub(crate) gatekeeper: Gatekeeper,
+    pub(crate) lookup: Lookup,
+}
+
 /// Binds an endpoint that uses no name service but this machine's for the hosts of `relays`, no port mapping, and no relay and
 /// no probe but those of `relays`. Without a place to listen it listens everywhere.
 pub(crate) async fn bind(
     key: &SecretKey,
     listen: &[SocketAddr],
     relays: &[RelayAddress],
-    gatekeeper: Option<Gatekeeper>,
+    hold: Option<Hold>,
 ) -> Result<Endpoint, ListenError> {
     let transport = QuicTransportConfig::builder()
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .receive_window(VarInt::from_u32(Allowance::FIRST.window()))
+        .max_concurrent_bidi_streams(VarInt::from_u32(Allowance::FIRST.requests()))
+        .max_concurrent_uni_streams(VarInt::from_u32(Allowance::FIRST.notices()))
+        // None is ever read.
+        .datagram_receive_buffer_size(None)
         .send_window(SEND_WINDOW)
         .build();
     let mut reports = NetReportConfig::minimal();
@@ -69,7 +91,7 @@ pub(crate) async fn bind(
     reports.https_probes = !relays.is_empty();
     let mut builder = Endpoint::builder(presets::Minimal)
         .secret_key(iroh::SecretKey::from_bytes(&key.to_bytes()))
-        .relay_mode(relay_mode(relays))
+        .relay_mode(relay_mode(relays, hold.as_ref().map_or(Voice::Speaks, |hold| hold.voice)))
         .clear_address_lookup()
         // The library would ask public servers where the machine's own name none or fail.
         .dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build())
@@ -78,8 +100,8 @@ pub(crate) async fn bind(
         .transport_config(transport)
         .clear_ip_transports();
     builder = listen_on(builder, listen).await?;
-    if let Some(gatekeeper) = gatekeeper {
-        builder = builder.hooks(gatekeeper);
+    if let Some(Hold { gatekeeper, lookup, .. }) = hold {
+        builder = builder.hooks(gatekeeper).address_lookup(lookup);
     }
     let first = listen.first().copied().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
     builder.bind().await.map_err(|e| ListenError::Bind(first, e))
@@ -126,9 +148,17 @@ async fn prefixes() -> BTreeMap<IpAddr, u8> {
     networks.map(prefix).collect()
 }
 
-fn relay_mode(relays: &[RelayAddress]) -> RelayMode {
-    let relays: RelayMap = relay_urls(relays).map(|url| RelayConfig::new(url, None)).collect();
-    if relays.is_empty() { RelayMode::Disabled } else { RelayMode::Custom(relays) }
+fn relay_mode(relays: &[RelayAddress], voice: Voice) -> RelayMode {
+    let connected = relay_urls(relays).filter(|_| voice == Voice::Speaks);
+    let connected: RelayMap = connected.map(|url| RelayConfig::new(url, None)).collect();
+    if relays.is_empty() { RelayMode::Disabled } else { RelayMode::Custom(connected) }
+}
+
+/// Connects an endpoint to its relays, where it is not.
+pub(crate) async fn connect_relays(endpoint: &Endpoint, relays: &[RelayAddress]) {
+    for url in relay_urls(relays) {
+        endpoint.insert_relay(url.clone(), Arc::new(RelayConfig::new(url, None))).await;
+    }
 }
 
 /// The relays as iroh names them.

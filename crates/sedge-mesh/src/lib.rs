@@ -1,7 +1,8 @@
 //! Drives `sedge-fleet` over iroh: one endpoint, who may connect to it, joining, dialling, and the actor that owns the fleet.
 //!
 //! [`Mesh::start`] binds the endpoint and returns the handle; [`join`] redeems a ticket before there is a mesh to start.
-//! The endpoint uses no name service, no port mapping and no relay but the operator's own: it talks to the peers it is told of, to
+//! What a remote may have under way to this node unread is bounded in `allowance.rs`; whoever dials a member by its id alone is told
+//! where it may be by `lookup.rs`. The endpoint uses no name service, no port mapping and no relay but the operator's own: it talks to the peers it is told of, to
 //! those that neighbours tell it of, to members that answer on the local network, and to those that dial it. Wire formats are
 //! described in `wire.rs` and `whereabouts.rs` (`sedge/sync/1`), `join.rs` (`sedge/join/1`) and `mdns/packet.rs`.
 //!
@@ -10,12 +11,16 @@
 
 mod actor;
 mod admission;
+mod allowance;
 mod clock;
 mod config;
 mod counters;
 mod dialler;
 mod endpoint;
+mod front;
 mod join;
+mod line;
+mod lookup;
 mod mdns;
 mod mesh;
 mod peers;

@@ -1,17 +1,16 @@
 //! Finds members on the local network, and lets them find this node, by multicast alone.
 //!
-//! What is heard there is a hint about a member and nothing more: a stranger is never dialled, and a hint is tried like any other,
-//! within the limits of the table of peers. Whatever is flooded there costs a bounded number of looks a second.
+//! What is heard there is a hint about a member and nothing more: a stranger is never dialled, nor any address outside the network
+//! that it was heard on, and a hint is tried like any other, within the limits of the table of peers. Whatever is flooded there costs a bounded number of looks a second.
 
 mod links;
 mod packet;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::{Endpoint, Watcher};
 use sedge_statement::{MeshId, NodeId};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -22,9 +21,9 @@ use tracing::{debug, trace};
 
 use crate::admission::Gatekeeper;
 use crate::clock::now;
-use crate::endpoint::listen_addresses;
+use crate::line::Line;
 use crate::peers::PeerTable;
-use links::{Link, links};
+use links::{Ground, Link, links};
 use packet::{Heard, MAX_PACKET, Service};
 
 /// How long after a first question a second one is asked; then each time twice as long.
@@ -47,7 +46,7 @@ const WAITING: usize = 64;
 /// Lets this node be found, and finds.
 pub(crate) struct Beacon {
     pub(crate) mesh: MeshId,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) line: Line,
     pub(crate) table: PeerTable,
     pub(crate) gatekeeper: Gatekeeper,
 }
@@ -55,8 +54,7 @@ pub(crate) struct Beacon {
 /// A network that is spoken on.
 struct Station {
     link: Link,
-    /// This machine's addresses there.
-    own: Vec<IpAddr>,
+    ground: Ground,
     socket: Arc<UdpSocket>,
     ask_at: Instant,
     ask_again: Duration,
@@ -71,10 +69,10 @@ impl Beacon {
     /// Runs until cancelled.
     pub(crate) async fn run(self, cancel: CancellationToken) {
         let service = Service::of(self.mesh);
-        let me = NodeId::from_bytes(*self.endpoint.id().as_bytes());
+        let me = self.line.node();
         let (tell, mut heard) = mpsc::channel(WAITING);
         let mut stations = Stations::new();
-        let mut own = self.endpoint.watch_addr();
+        let mut moves = self.line.moves();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look = 0u32;
@@ -87,16 +85,14 @@ impl Beacon {
                     look = look.wrapping_add(1);
                     refresh = look % LOOKS_PER_REFRESH == 1 || stations.is_empty() || !self.gatekeeper.is_online();
                 }
-                moved = own.updated() => match moved {
-                    Ok(_) => {
-                        refresh = true;
-                        stations.values_mut().for_each(|station| station.answer_at = Some(Instant::now()));
-                    }
-                    Err(_) => return,
-                },
+                // The sender lives as long as the line.
+                _ = moves.changed() => {
+                    refresh = true;
+                    stations.values_mut().for_each(|station| station.answer_at = Some(Instant::now()));
+                }
                 Some((link, words)) = heard.recv() => self.hear(link, words, me, &mut stations),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    let listen = listen_addresses(&self.endpoint);
+                    let listen = self.line.addresses();
                     for station in stations.values_mut() {
                         station.speak(&service, Some((me, &listen))).await;
                     }
@@ -110,16 +106,16 @@ impl Beacon {
 
     /// Opens and closes stations as networks come and go. A silent node has none: joining a group is itself heard.
     async fn refresh(&self, stations: &mut Stations, service: &Service, tell: &mpsc::Sender<(Link, Heard)>) {
-        let listen = listen_addresses(&self.endpoint);
+        let listen = self.line.addresses();
         let heard_by_others = self.gatekeeper.is_online() && listen.iter().any(|addr| !addr.ip().is_loopback());
         let wanted = if heard_by_others { links(Some(&listen)).await } else { BTreeMap::new() };
         stations.retain(|link, _| wanted.contains_key(link));
-        for (link, own) in wanted {
+        for (link, ground) in wanted {
             if let Some(station) = stations.get_mut(&link) {
-                station.own = own;
+                station.ground = ground;
                 continue;
             }
-            match Station::open(link, own, service.clone(), tell.clone()) {
+            match Station::open(link, ground, service.clone(), tell.clone()) {
                 Ok(mut station) => {
                     debug!(?link, "looks for members nearby");
                     station.answer_at = Some(Instant::now());
@@ -138,9 +134,11 @@ impl Beacon {
                 }
             }
             Heard::Answer(nodes) => {
+                let Some(station) = stations.get(&link) else { return };
                 for (node, at) in nodes.iter().filter(|(node, _)| *node != me && self.gatekeeper.is_member(*node)) {
+                    let at = station.near(at);
                     trace!(node = %node.short(), ?at, "is nearby");
-                    self.table.nearby(*node, at, now());
+                    self.table.nearby(*node, &at, now());
                 }
             }
         }
@@ -148,16 +146,18 @@ impl Beacon {
 }
 
 impl Station {
-    fn open(
-        link: Link,
-        own: Vec<IpAddr>,
-        service: Service,
-        tell: mpsc::Sender<(Link, Heard)>,
-    ) -> std::io::Result<Self> {
+    fn open(link: Link, ground: Ground, service: Service, tell: mpsc::Sender<(Link, Heard)>) -> std::io::Result<Self> {
         let socket = Arc::new(link.open()?);
         let reading = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&socket), link, service, tell)));
         let ask_at = Instant::now();
-        Ok(Self { link, own, socket, ask_at, ask_again: ASK_AGAIN, answer_at: None, answered: None, _reading: reading })
+        let ask_again = ASK_AGAIN;
+        Ok(Self { link, ground, socket, ask_at, ask_again, answer_at: None, answered: None, _reading: reading })
+    }
+
+    /// Of addresses that somebody named here those that are here. Anybody can name any, and every node that hears of one tries
+    /// it: those of other networks are not for this one to name.
+    fn near(&self, named: &[SocketAddr]) -> Vec<SocketAddr> {
+        named.iter().copied().filter(|addr| self.ground.is_near(addr.ip())).collect()
     }
 
     fn asked(&mut self) {
@@ -177,7 +177,7 @@ impl Station {
         if self.answer_at.is_some_and(|at| at <= now) {
             if let Some((me, listen)) = answer {
                 let mut listen = listen.to_vec();
-                listen.sort_by_key(|addr| !self.own.contains(&addr.ip()));
+                listen.sort_by_key(|addr| !self.ground.is_own(addr.ip()));
                 self.send(&service.answer(me, &listen)).await;
             }
             self.answer_at = None;
@@ -230,8 +230,8 @@ impl Search {
     pub(crate) async fn begin(mesh: MeshId, node: NodeId) -> Self {
         let service = Service::of(mesh);
         let (tell, heard) = mpsc::channel(WAITING);
-        let open = |(link, own): (Link, Vec<IpAddr>)| {
-            Some((link, Station::open(link, own, service.clone(), tell.clone()).ok()?))
+        let open = |(link, ground): (Link, Ground)| {
+            Some((link, Station::open(link, ground, service.clone(), tell.clone()).ok()?))
         };
         let stations = links(None).await.into_iter().filter_map(open).collect();
         Self { service, node, stations, heard }
@@ -242,9 +242,11 @@ impl Search {
         loop {
             let due = self.stations.values().map(|station| station.ask_at).min();
             tokio::select! {
-                Some((_, heard)) = self.heard.recv() => {
+                Some((link, heard)) = self.heard.recv() => {
                     let Heard::Answer(nodes) = heard else { continue };
-                    if let Some((_, at)) = nodes.into_iter().find(|(node, _)| *node == self.node) {
+                    let at = nodes.into_iter().find(|(node, _)| *node == self.node).map(|(_, at)| at);
+                    let at = at.zip(self.stations.get(&link)).map(|(at, station)| station.near(&at));
+                    if let Some(at) = at.filter(|at| !at.is_empty()) {
                         return at;
                     }
                 }

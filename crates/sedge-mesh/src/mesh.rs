@@ -4,24 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use iroh::Endpoint;
 use iroh::endpoint::Connection;
-use iroh::protocol::{AcceptError, DynProtocolHandler, IncomingFilterOutcome, ProtocolHandler, Router};
-use iroh::{Endpoint, Watcher};
+use iroh::protocol::{AcceptError, DynProtocolHandler, ProtocolHandler};
 use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, PublishError, WriteError};
-use sedge_statement::{DocKind, NodeId, Object, RelayAddress, Timestamp};
+use sedge_statement::{DocKind, Kept, NodeId, Object, RelayAddress, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-use tracing::warn;
 
 use crate::actor::{Actor, COMMANDS, Command, StopReason};
 use crate::admission::Gatekeeper;
 use crate::clock::now;
 use crate::counters::{Counters, Tally};
 use crate::dialler::Dialler;
-use crate::endpoint::{self, ListenError, listen_addresses};
+use crate::endpoint::{ListenError, Voice};
+use crate::front::{Front, Place};
 use crate::join::{EnrollerSlot, JoinHandler};
+use crate::line::Line;
 use crate::mdns::Beacon;
 use crate::peers::PeerTable;
 use crate::session::Sessions;
@@ -89,11 +90,10 @@ pub struct Mesh {
 #[derive(Debug)]
 struct Inner {
     me: NodeId,
-    endpoint: Endpoint,
-    router: Router,
+    line: Line,
+    front: Front,
     gatekeeper: Gatekeeper,
     table: PeerTable,
-    relays: Vec<RelayAddress>,
     tally: Arc<Tally>,
     enroller: EnrollerSlot,
     actor: mpsc::Sender<Command>,
@@ -112,7 +112,9 @@ impl Drop for Inner {
     }
 }
 
-/// Serves further protocols on the mesh's endpoint, to members only.
+/// Serves further protocols on the mesh's endpoint, to members only. Whoever dials one of them may open 16 streams both ways at
+/// once and none one way, and have 64 KiB under way that are not read; the node that it dials may open none. What a handler does when it is shut down must leave
+/// it fit to serve again.
 pub type Protocols = BTreeMap<Vec<u8>, Box<dyn DynProtocolHandler>>;
 
 impl Mesh {
@@ -130,10 +132,21 @@ impl Mesh {
         let me = config.key.node_id();
         let tally = Arc::new(Tally::default());
         let gatekeeper = Gatekeeper::new(tally.clone());
-        let table = PeerTable::new(me);
+        let table = PeerTable::new(me, config.neighbours);
         let first = fleet.view(now());
-        gatekeeper.set_members(first.members.keys().copied().collect());
-        let endpoint = endpoint::bind(&config.key, &config.listen, &config.relays, Some(gatekeeper.clone())).await?;
+        gatekeeper.set_members(first.members.keys().copied().collect(), |_| false);
+        if config.offline {
+            table.pause();
+            gatekeeper.go_offline();
+        }
+        let place = Place {
+            key: config.key.clone(),
+            listen: config.listen,
+            relays: config.relays.clone(),
+            table: table.clone(),
+            gatekeeper: gatekeeper.clone(),
+        };
+        let line = Front::line(&place, if config.offline { Voice::Silent } else { Voice::Speaks }).await?;
         for peer in config.peers {
             table.add(peer, now());
         }
@@ -150,20 +163,24 @@ impl Mesh {
         let (stop_sender, stopped) = watch::channel(None);
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let telling = Telling { endpoint: endpoint.clone(), table: table.clone(), gatekeeper: gatekeeper.clone() };
+        let telling = Telling { line: line.clone(), table: table.clone(), gatekeeper: gatekeeper.clone() };
         let sessions = Arc::new(Sessions::new(me, actor.clone(), gatekeeper.clone(), tally.clone(), telling));
         let enroller = EnrollerSlot::default();
         let join = JoinHandler::new(
             enroller.clone(),
             actor.clone(),
-            endpoint.clone(),
+            line.clone(),
             table.clone(),
             config.genesis,
             me,
             tally.clone(),
         );
 
-        let router = router(&endpoint, &gatekeeper, &tally, sessions.clone(), join, protocols);
+        let supervised = |handler| Supervised::new(handler, tally.clone());
+        let mut handlers: BTreeMap<_, _> = protocols.into_iter().map(|(alpn, h)| (alpn, supervised(h))).collect();
+        handlers.insert(SYNC_ALPN.to_vec(), supervised(Box::new(SyncHandler { sessions: sessions.clone() })));
+        handlers.insert(JOIN_ALPN.to_vec(), supervised(Box::new(join)));
+        let front = Front::open(place, line.clone(), handlers);
         let driver = Actor {
             fleet,
             me,
@@ -184,26 +201,25 @@ impl Mesh {
             stop_sender.send_replace(Some(reason));
             cancelled.cancel();
         });
-        let (of_dialler, relays) = (table.clone(), config.relays.clone());
-        let dialler = Dialler { endpoint: endpoint.clone(), table: of_dialler, sessions, view: view.clone(), relays };
+        let (of_dialler, relays) = (table.clone(), config.relays);
+        let dialler = Dialler { line: line.clone(), table: of_dialler, sessions, view: view.clone(), relays };
         tasks.spawn(dialler.run(cancel.clone()));
         if config.nearby {
-            if endpoint.bound_sockets().iter().any(|at| !at.ip().is_loopback()) {
+            let bound = line.endpoint().map(|endpoint| endpoint.bound_sockets()).unwrap_or_default();
+            if bound.iter().any(|at| !at.ip().is_loopback()) {
                 table.listen_for_neighbours();
             }
-            let beacon =
-                Beacon { mesh, endpoint: endpoint.clone(), table: table.clone(), gatekeeper: gatekeeper.clone() };
+            let beacon = Beacon { mesh, line: line.clone(), table: table.clone(), gatekeeper: gatekeeper.clone() };
             tasks.spawn(beacon.run(cancel.clone()));
         }
-        tasks.spawn(tell_of_moves(endpoint.clone(), table.clone(), cancel.clone()));
+        tasks.spawn(line.clone().tell_of_moves(table.clone(), cancel.clone()));
         tasks.close();
         let inner = Inner {
             me,
-            endpoint,
-            router,
+            line,
+            front,
             gatekeeper,
             table,
-            relays: config.relays,
             tally,
             enroller,
             actor,
@@ -251,6 +267,22 @@ impl Mesh {
         let (reply, result) = oneshot::channel();
         self.ask(Command::Publish { object, reply }).await.ok_or(MeshPublishError::Stopped)?;
         Ok(result.await.map_err(|_| MeshPublishError::Stopped)??)
+    }
+
+    /// What proves a node to one who knows only the genesis: its certificate, those above it, and every later version of the roots; empty where it has
+    /// none. None where the mesh stopped.
+    pub async fn path_of(&self, node: NodeId) -> Option<Vec<Object>> {
+        let (reply, path) = oneshot::channel();
+        self.ask(Command::Path { node, reply }).await?;
+        path.await.ok()
+    }
+
+    /// What a node said up to a time, by its own clock, as far as it is held here: what a revocation of it keeps. None where the mesh
+    /// stopped.
+    pub async fn kept_of(&self, node: NodeId, until: Timestamp) -> Option<Kept> {
+        let (reply, kept) = oneshot::channel();
+        self.ask(Command::Kept { node, until, reply }).await?;
+        kept.await.ok()
     }
 
     /// Lets `enroller` redeem tickets from now on. Until then, newcomers are refused.
@@ -302,19 +334,20 @@ impl Mesh {
         self.inner.tally.read()
     }
 
-    /// The node's endpoint, for further protocols. Its connections are admitted, ended and silenced with all others.
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.inner.endpoint
+    /// The node's endpoint, for further protocols. Its connections are admitted, ended and silenced with all others. After the
+    /// node was silent it may be another one, and there may be none for a moment: ask each time that something is dialled.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.inner.line.endpoint()
     }
 
     /// Where others can reach this node.
     pub fn listen_addresses(&self) -> Vec<SocketAddr> {
-        listen_addresses(&self.inner.endpoint)
+        self.inner.line.addresses()
     }
 
     /// The operator's relays through which this node is reached too.
     pub fn relays(&self) -> &[RelayAddress] {
-        &self.inner.relays
+        &self.inner.front.place.relays
     }
 
     /// Whether the node takes part in the network, rather than being [`Self::offline`].
@@ -322,8 +355,10 @@ impl Mesh {
         self.inner.gatekeeper.is_online()
     }
 
-    /// Goes silent: ends every connection on every protocol, answers nobody, dials nobody. Returns once no session is left.
+    /// Goes silent: ends every connection on every protocol and to every relay, answers nobody, dials nobody. Returns once none is
+    /// left.
     pub async fn offline(&self) {
+        let mut turn = self.inner.front.turn().await;
         self.inner.table.pause();
         self.inner.gatekeeper.go_offline();
         let (reply, done) = oneshot::channel();
@@ -331,11 +366,19 @@ impl Mesh {
             // A mesh that stopped meanwhile holds no session either.
             let _ = done.await;
         }
+        // Once it stops, no other endpoint comes after the one that is closed.
+        if !self.inner.cancel.is_cancelled() {
+            turn.leave_relays().await;
+        }
     }
 
     /// Takes part again, and dials everyone at once.
-    pub fn online(&self) {
+    pub async fn online(&self) {
+        let mut turn = self.inner.front.turn().await;
         self.inner.gatekeeper.go_online();
+        if !self.inner.cancel.is_cancelled() {
+            turn.connect_relays().await;
+        }
         self.inner.table.resume();
     }
 
@@ -351,51 +394,11 @@ impl Mesh {
         self.inner.cancel.cancel();
         self.inner.enroller.set(None);
         self.inner.tasks.wait().await;
-        if let Err(error) = self.inner.router.shutdown().await {
-            warn!(%error, "the router did not end well");
-        }
-        self.inner.endpoint.close().await;
+        self.inner.front.close().await;
     }
 
     async fn ask(&self, command: Command) -> Option<()> {
         self.inner.actor.send(command).await.ok()
-    }
-}
-
-fn router(
-    endpoint: &Endpoint,
-    gatekeeper: &Gatekeeper,
-    tally: &Arc<Tally>,
-    sessions: Arc<Sessions>,
-    join: JoinHandler,
-    protocols: Protocols,
-) -> Router {
-    let filter = gatekeeper.clone();
-    let supervised = |handler| Supervised::new(handler, tally.clone());
-    let mut builder = Router::builder(endpoint.clone())
-        .incoming_filter(Arc::new(move |_| match filter.is_online() {
-            true => IncomingFilterOutcome::Accept,
-            false => IncomingFilterOutcome::Ignore,
-        }))
-        .accept(SYNC_ALPN, supervised(Box::new(SyncHandler { sessions })))
-        .accept(JOIN_ALPN, supervised(Box::new(join)));
-    for (alpn, handler) in protocols {
-        builder = builder.accept(alpn, supervised(handler));
-    }
-    builder.spawn()
-}
-
-/// Tells neighbours when this node's own addresses change.
-async fn tell_of_moves(endpoint: Endpoint, table: PeerTable, cancel: CancellationToken) {
-    let mut own = endpoint.watch_addr();
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            moved = own.updated() => match moved {
-                Ok(_) => table.moved(),
-                Err(_) => return,
-            },
-        }
     }
 }
 

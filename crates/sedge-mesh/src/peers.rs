@@ -20,6 +20,7 @@ use crate::PeerAddr;
 use crate::endpoint::{Path, path};
 use crate::whereabouts::Whereabouts;
 pub(crate) use places::is_plausible;
+pub(crate) use table::NEIGHBOURS;
 use table::{Link, Peers};
 
 /// How long after a start neighbours are waited for, before this node writes.
@@ -91,10 +92,10 @@ struct Inner {
 }
 
 impl PeerTable {
-    pub(crate) fn new(me: NodeId) -> Self {
+    pub(crate) fn new(me: NodeId, neighbours: usize) -> Self {
         Self {
             inner: Arc::new(Inner {
-                peers: Mutex::new(Peers::new(me)),
+                peers: Mutex::new(Peers::new(me, neighbours)),
                 changed: Notify::new(),
                 neighbours: watch::Sender::new(BTreeSet::new()),
                 attempts: watch::Sender::new(()),
@@ -113,6 +114,11 @@ impl PeerTable {
     pub(crate) fn recall(&self, sighting: Sighting, wall: Timestamp) {
         self.lock().recall(sighting, Instant::now(), wall);
         self.wake();
+    }
+
+    /// Where a peer may be reached, in the order to try.
+    pub(crate) fn places(&self, id: NodeId) -> Vec<SocketAddr> {
+        self.lock().peers.get(&id).map(|peer| peer.places.all().collect()).unwrap_or_default()
     }
 
     /// Every member is reached through a relay, whether or not an address of it is known.
@@ -154,6 +160,11 @@ impl PeerTable {
         wall: Timestamp,
     ) -> Whereabouts {
         self.lock().whereabouts(listener, is_member, wall)
+    }
+
+    /// What this node can tell a newcomer of where its neighbours are; like its neighbours, it is told no rumour.
+    pub(crate) fn neighbours_places(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
+        self.lock().neighbours_places()
     }
 
     /// Changes whenever there is something new to tell.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use sedge_statement::NodeId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::actor::Command;
@@ -18,8 +18,8 @@ use crate::endpoint::{remote_address, remote_node};
 use crate::peers::PeerTable;
 use crate::telling::Telling;
 use crate::wire::{
-    Closing, FrameError, HELLO_DEADLINE, MAX_FRAME, MAX_STRANGER_FRAME, SILENCE_DEADLINE, WRITE_DEADLINE, read_frame,
-    write_frame,
+    BEAT, Closing, FrameError, HELLO_DEADLINE, MAX_BEATS, MAX_FRAME, MAX_STRANGER_FRAME, SILENCE_DEADLINE,
+    WRITE_DEADLINE, read_frame, write_frame,
 };
 
 /// How many frames may wait for one peer. With [`OUTBOX_BYTES`] it is what a slow reader costs before it is dropped.
@@ -241,6 +241,7 @@ impl Sessions {
     ) -> Ending {
         let inbox = Arc::new(Semaphore::new(INBOX_FRAMES));
         let reading = async {
+            let (mut since, mut empty) = (Instant::now(), 0);
             loop {
                 let frame = match timeout(SILENCE_DEADLINE, read_frame(&mut recv, MAX_FRAME)).await {
                     Ok(Ok(frame)) => frame,
@@ -248,6 +249,15 @@ impl Sessions {
                     Ok(Err(_)) => return Ending::Over,
                     Err(_) => return Ending::Silent,
                 };
+                if frame.is_empty() {
+                    if since.elapsed() >= BEAT {
+                        (since, empty) = (Instant::now(), 0);
+                    }
+                    empty += 1;
+                    if empty > MAX_BEATS {
+                        return Ending::Violation;
+                    }
+                }
                 let permit = inbox.clone().acquire_owned().await.expect("the inbox's semaphore is never closed");
                 let inbound = Inbound { session, peer, frame, permit };
                 if self.actor.send(Command::Frame(inbound)).await.is_err() {

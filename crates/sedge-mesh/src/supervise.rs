@@ -10,7 +10,7 @@ use tracing::error;
 use crate::counters::Tally;
 
 /// A handler whose connections are each served in a task of their own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Supervised {
     handler: Arc<Box<dyn DynProtocolHandler>>,
     tally: Arc<Tally>,

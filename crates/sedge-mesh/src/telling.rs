@@ -5,7 +5,6 @@ use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use sedge_statement::NodeId;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -13,7 +12,8 @@ use tracing::debug;
 
 use crate::admission::Gatekeeper;
 use crate::clock::now;
-use crate::endpoint::{listen_addresses, remote_address, remote_node};
+use crate::endpoint::{remote_address, remote_node};
+use crate::line::Line;
 use crate::peers::PeerTable;
 use crate::whereabouts::{self, MAX_MESSAGE, Sighted, Whereabouts};
 use crate::wire::{WRITE_DEADLINE, read_frame, write_frame};
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What telling needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Telling {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) line: Line,
     pub(crate) table: PeerTable,
     pub(crate) gatekeeper: Gatekeeper,
 }
@@ -77,11 +77,11 @@ impl Telling {
     }
 
     fn message(&self, peer: NodeId, reached: Option<SocketAddr>) -> Whereabouts {
-        let mut own = listen_addresses(&self.endpoint);
+        let mut own = self.line.addresses();
         // There may be more than one message takes: those on the listener's network are of most use to it.
         own.sort_by_key(|addr| Reverse(reached.map_or(0, |reached| shared_prefix(addr.ip(), reached.ip()))));
         let own = own.into_iter().map(|addr| (addr, 0));
-        let me = NodeId::from_bytes(*self.endpoint.id().as_bytes());
+        let me = self.line.node();
         let own = Sighted { node: me, at: own.take(whereabouts::MAX_ADDRESSES).collect() };
         let mut message = self.table.whereabouts(peer, |node| self.gatekeeper.is_member(node), now());
         message.0.insert(0, own);

@@ -24,6 +24,8 @@ pub(crate) const MAX_STRANGER_FRAME: usize = 64 << 10;
 pub(crate) const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 /// After how long without a frame to send an empty one is sent.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
+/// How many empty frames may come within one [`BEAT`]: as many as a line that was held up for [`SILENCE_DEADLINE`] lets go at once.
+pub(crate) const MAX_BEATS: u32 = 8;
 /// How long a neighbour may say nothing: six beats went missing.
 pub(crate) const SILENCE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long one frame may take to leave: a reader that needs longer is dropped, and will catch up when it comes back.

@@ -17,14 +17,23 @@ pub struct SteeredBy {
     pub at: Timestamp,
 }
 
+/// How many authorities agree, of how many that must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Approvals {
+    /// To the deployment.
+    pub deployment: (usize, usize),
+    /// To its release.
+    pub release: (usize, usize),
+}
+
 /// What authorities say of a rollout, folded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum ControlState {
     /// It goes on.
     #[default]
     Running,
-    /// It lacks approvals that the mesh requires.
-    AwaitingApproval,
+    /// It or its release lacks approvals that the mesh requires.
+    AwaitingApproval(Approvals),
     /// Nothing new starts until it is resumed.
     Paused(SteeredBy),
     /// What is not yet active is withdrawn.

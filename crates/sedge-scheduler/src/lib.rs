@@ -58,7 +58,7 @@ mod waves;
 
 pub use explain::{Facts, explain, fitness, not_named};
 pub use fit::{Fit, Unfit, choose, fit};
-pub use input::{ControlState, PlanInput, SteeredBy, Wish};
+pub use input::{Approvals, ControlState, PlanInput, SteeredBy, Wish};
 pub use plan::{Assignment, Go, NodeProgress, Plan, Quorum, RolloutPlan, RolloutState, WaveGate, WavePlan};
 pub use planner::plan;
 pub use reason::{Reason, Steering, Who};

@@ -52,7 +52,9 @@ impl<'a> Trial<'a> {
         let steering = |by: &SteeredBy| Steering { who: who(by.node), why: by.reason.clone(), at: by.at };
         let roster = roster::resolve(d, input.certificates);
         let mut hold = match &wish.control {
-            ControlState::AwaitingApproval => Some((RolloutState::AwaitingApproval, Reason::AwaitingApproval)),
+            ControlState::AwaitingApproval(approvals) => {
+                Some((RolloutState::AwaitingApproval, Reason::AwaitingApproval(*approvals)))
+            }
             ControlState::Paused(by) => Some((RolloutState::Paused, Reason::Paused(steering(by)))),
             _ if !input.releases.contains(&d.release) => {
                 Some((RolloutState::Running, Reason::ReleaseUnknown(d.release)))

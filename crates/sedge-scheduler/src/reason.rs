@@ -2,6 +2,7 @@
 
 mod text;
 
+use crate::input::Approvals;
 use sedge_statement::{
     ByteSize, ControlAction, Generation, NodeId, NodeName, ReleaseId, RolloutId, Selector, SlotState, Timestamp,
     VariantName,
@@ -137,7 +138,7 @@ pub enum Reason {
     /// The release is not held yet.
     ReleaseUnknown(ReleaseId),
     /// Approvals are missing.
-    AwaitingApproval,
+    AwaitingApproval(Approvals),
     /// An authority paused the rollout.
     Paused(Steering),
     /// An authority cancelled the rollout.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sedge_fleet::{ControlState as Said, FleetView, SetBy};
-use sedge_scheduler::{ControlState, Plan, PlanInput, SteeredBy, Wish, plan};
+use sedge_scheduler::{Approvals, ControlState, Plan, PlanInput, SteeredBy, Wish, plan};
 use sedge_statement::Timestamp;
 
 /// What a node would do with its view.
@@ -11,10 +11,11 @@ pub fn plan_of(view: &FleetView, now: Timestamp) -> Plan {
     let wish = |published: &sedge_fleet::PublishedDeployment| {
         let by = |by: &SetBy| SteeredBy { node: by.author, reason: by.reason.clone(), at: by.at };
         let control = match &published.control {
-            Said::Running => ControlState::Running,
-            Said::Paused(set) => ControlState::Paused(by(set)),
             Said::Cancelled(set) => ControlState::Cancelled(by(set)),
             Said::Halted(set) => ControlState::Halted(by(set)),
+            _ if !published.is_approved() => ControlState::AwaitingApproval(approvals(published)),
+            Said::Running => ControlState::Running,
+            Said::Paused(set) => ControlState::Paused(by(set)),
         };
         Wish { deployment: published.deployment.clone(), control }
     };
@@ -27,6 +28,12 @@ pub fn plan_of(view: &FleetView, now: Timestamp) -> Plan {
         releases: &releases,
         gates: &view.gates,
         slots: &view.slots,
-        now,
+        now: now.max(view.verified),
     })
+}
+
+/// Who agrees, and how many must.
+fn approvals(published: &sedge_fleet::PublishedDeployment) -> Approvals {
+    let votes = |agreement: &sedge_fleet::Agreement| (agreement.given.len(), usize::from(agreement.needed));
+    Approvals { deployment: votes(&published.agreement), release: votes(&published.release_agreement) }
 }

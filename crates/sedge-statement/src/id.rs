@@ -98,6 +98,10 @@ id32! {
     RolloutId
 }
 id32! {
+    /// A version of a mesh's roots: BLAKE3 of its canonical encoding; of the genesis, the mesh's own id.
+    RootsId
+}
+id32! {
     /// SHA-256 of a file's bytes: its provenance, proven before anything opens the file.
     Sha256
 }

@@ -11,12 +11,15 @@
 pub mod codec;
 pub mod peat;
 
+mod approval;
+mod armor;
 mod bytesize;
 mod cell;
 mod certificate;
 mod control;
 mod deployment;
 mod document;
+mod enrolment;
 mod genesis;
 mod id;
 mod key;
@@ -28,6 +31,8 @@ mod probe;
 mod profile;
 mod relay;
 mod report;
+mod revocation;
+mod roots;
 mod selector;
 mod tensor;
 mod text;
@@ -35,6 +40,7 @@ mod ticket;
 mod time;
 mod wave;
 
+pub use approval::{Approval, Approved};
 pub use bytesize::ByteSize;
 pub use cell::{CellPath, CellPathError, CellPattern};
 pub use certificate::{Certificate, Frontier, Role};
@@ -43,8 +49,9 @@ pub use deployment::{
     Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError,
 };
 pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
+pub use enrolment::{EnrolApproval, EnrolRequest, EnrolmentError};
 pub use genesis::{Genesis, GenesisError};
-pub use id::{Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, Sha256};
+pub use id::{Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, RootsId, Sha256};
 pub use key::{SecretKey, Signature, VerifyError};
 pub use manifest::{
     GgufFacts, HardwareRequirements, KvShape, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType,
@@ -60,9 +67,11 @@ pub use probe::{Asked, Mismatch, Probe, ProbeError, TensorTrial, TextTrial, Tole
 pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
 pub use relay::{RelayAddress, RelayAddressError};
 pub use report::{GateReport, SlotReport, SlotState};
+pub use revocation::{Kept, LastGood, Revocation};
+pub use roots::{Approvals, RootVersion, RootVersionError};
 pub use selector::{NodeNames, Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};
 pub use text::{Message, Prompt, Sampling, Speaker, TextRequest, TextRequestError};
 pub use ticket::{Ticket, TicketError, TicketSecret};
-pub use time::Timestamp;
+pub use time::{Timestamp, millis};
 pub use wave::{Canaries, CanariesError, WaveOrderError, WaveSize, WaveSizeError};

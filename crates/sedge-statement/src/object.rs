@@ -24,6 +24,10 @@ impl ObjectKind {
     pub const GENESIS: Self = Self(1);
     /// [`crate::Certificate`].
     pub const CERTIFICATE: Self = Self(2);
+    /// [`crate::Revocation`].
+    pub const REVOCATION: Self = Self(3);
+    /// [`crate::RootVersion`].
+    pub const ROOTS: Self = Self(4);
     /// Two signed heads of one document and the links that prove them apart.
     pub const FORK: Self = Self(5);
 }

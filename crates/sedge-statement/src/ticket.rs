@@ -1,17 +1,16 @@
 //! Tickets: an invitation that its issuer redeems once.
 //!
-//! Layout of the text: `sedge` then lower-case base32 without padding of `version (1 byte) ‖ body ‖ the first 4 bytes of
-//! BLAKE3 of what stands before`. The body of version 1 is `postcard(mesh, name, issuer, addresses, secret, expires)`; version 2
-//! is the same followed by the relays, and written only where there are any. The check bytes catch a mistyped character;
-//! they prove nothing.
+//! Layout of the text: see `armor.rs`; the prefix is `sedge`. The body of version 1 is `postcard(mesh, name, issuer, addresses, secret, expires)`;
+//! version 2 is the same followed by the relays, and written only where there are any.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use crate::armor::{self, ArmorError};
 use crate::{MeshId, MeshName, NodeId, RelayAddress, Timestamp, codec};
 
 const PREFIX: &str = "sedge";
@@ -109,37 +108,30 @@ pub enum TicketError {
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = match self.relays.as_slice() {
-            [] => [vec![DIRECT], codec::encode(&Body::of(self))].concat(),
-            relays => [vec![RELAYED], codec::encode(&(Body::of(self), relays))].concat(),
-        };
-        let check = blake3::hash(&bytes);
-        bytes.extend(&check.as_bytes()[..4]);
-        write!(f, "{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+        f.write_str(&match self.relays.as_slice() {
+            [] => armor::write(PREFIX, DIRECT, &codec::encode(&Body::of(self))),
+            relays => armor::write(PREFIX, RELAYED, &codec::encode(&(Body::of(self), relays))),
+        })
     }
 }
 
 impl FromStr for Ticket {
     type Err = TicketError;
     fn from_str(text: &str) -> Result<Self, TicketError> {
-        let text = text.trim();
-        let body = text.strip_prefix(PREFIX).filter(|b| b.len() <= MAX_TEXT).ok_or(TicketError::NotATicket)?;
-        let bytes = BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map_err(|_| TicketError::NotATicket)?;
-        let (rest, check) = bytes.split_last_chunk::<4>().ok_or(TicketError::NotATicket)?;
-        if blake3::hash(rest).as_bytes()[..4] != check[..] {
-            return Err(TicketError::Damaged);
-        }
-        match rest.split_first() {
-            Some((&DIRECT, body)) => {
-                let body: Body = codec::decode(body, MAX_TEXT).map_err(|_| TicketError::Damaged)?;
+        let (version, body) = armor::read(PREFIX, text, MAX_TEXT).map_err(|error| match error {
+            ArmorError::NotThis => TicketError::NotATicket,
+            ArmorError::Damaged => TicketError::Damaged,
+        })?;
+        match version {
+            DIRECT => {
+                let body: Body = codec::decode(&body, MAX_TEXT).map_err(|_| TicketError::Damaged)?;
                 Ok(body.with(Vec::new()))
             }
-            Some((&RELAYED, body)) => match codec::decode::<(Body, Vec<RelayAddress>)>(body, MAX_TEXT) {
+            RELAYED => match codec::decode::<(Body, Vec<RelayAddress>)>(&body, MAX_TEXT) {
                 Ok((body, relays)) if !relays.is_empty() => Ok(body.with(relays)),
                 _ => Err(TicketError::Damaged),
             },
-            Some((&version, _)) => Err(TicketError::Newer(version)),
-            None => Err(TicketError::NotATicket),
+            version => Err(TicketError::Newer(version)),
         }
     }
 }

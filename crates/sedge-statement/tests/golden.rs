@@ -51,6 +51,51 @@ fn certificate() -> Certificate {
     }
 }
 
+fn kept() -> Kept {
+    Kept {
+        certificates: 7,
+        revocations: BTreeSet::from([ObjectId::from_bytes([3; 32])]),
+        documents: BTreeMap::from([(DocKind::Authority, LastGood { epoch: 1, seq: 40 })]),
+    }
+}
+
+fn revocation() -> Revocation {
+    let at = Timestamp::from_millis(1_790_000_100_000);
+    Revocation { subject: key(2).node_id(), kept: kept(), reason: "stolen".into(), at }
+}
+
+fn roots(mesh: MeshId) -> RootVersion {
+    RootVersion {
+        version: 1,
+        previous: mesh.into(),
+        roots: BTreeSet::from([key(3).node_id(), key(4).node_id(), key(5).node_id()]),
+        threshold: 2,
+        approvals: Approvals { release: 1, deploy: 2 },
+        leaving: BTreeMap::from([(key(1).node_id(), kept())]),
+        at: Timestamp::from_millis(1_790_000_200_000),
+    }
+}
+
+fn enrol_request() -> EnrolRequest {
+    EnrolRequest::sign(&key(6), "robot-6".parse().unwrap(), "aarch64".parse().unwrap(), "jetson-orin".parse().unwrap())
+}
+
+fn enrol_approval() -> EnrolApproval {
+    let (genesis, mesh) = genesis().sign(&key(1));
+    EnrolApproval {
+        mesh,
+        mesh_name: "acme".parse().unwrap(),
+        genesis: genesis.to_bytes(),
+        objects: vec![Object::sign(&key(1), mesh, &certificate()).to_bytes()],
+        peers: vec![(key(1).node_id(), vec!["10.0.0.1:47001".parse().unwrap()])],
+        relays: Vec::new(),
+    }
+}
+
+fn approval() -> Approval {
+    Approval { of: Approved::Rollout(deployment().id()), at: Timestamp::from_millis(1_790_000_300_000) }
+}
+
 fn release() -> Release {
     let spec = |name: &str, word: &str| TensorSpec {
         name: name.into(),
@@ -219,6 +264,9 @@ fn book() -> String {
     let object = Object::sign(&key(1), mesh, &certificate());
     line("certificate", hex(object.to_bytes()));
     line("certificate-id", object.id().to_string());
+    line("revocation", hex(Object::sign(&key(1), mesh, &revocation()).to_bytes()));
+    line("roots", hex(Object::sign(&key(1), mesh, &roots(mesh)).to_bytes()));
+    line("roots-id", roots(mesh).id().to_string());
     line("release", hex(release().to_bytes()));
     line("release-id", release().id().to_string());
     line("release-of-gguf", hex(language_model().to_bytes()));
@@ -229,10 +277,13 @@ fn book() -> String {
     line("deployment-in-waves", hex(deployment_in_waves().to_bytes()));
     line("deployment-in-waves-id", deployment_in_waves().id().to_string());
     line("control", hex(control().to_bytes()));
+    line("approval-of-rollout", hex(approval().to_bytes()));
     line("signed-head", hex(codec::encode(&head())));
     line("profile", hex(codec::encode(&profile())));
     line("ticket", ticket().to_string());
     line("ticket-by-relay", ticket_by_relay().to_string());
+    line("enrol-request", enrol_request().to_string());
+    line("enrol-approval", enrol_approval().to_string());
     line("sha256-of-abc", Sha256::of(b"abc").to_string());
     line("blake3-of-abc", Blake3::of(b"abc").to_string());
     book
@@ -253,6 +304,13 @@ fn what_was_encoded_reads_back_equal() {
     assert_eq!(Genesis::open(&object.to_bytes(), mesh).unwrap(), genesis());
     let object = Object::sign(&key(1), mesh, &certificate());
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Certificate>().unwrap(), certificate());
+    let object = Object::sign(&key(1), mesh, &revocation());
+    assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Revocation>().unwrap(), revocation());
+    let object = Object::sign(&key(1), mesh, &roots(mesh));
+    assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<RootVersion>().unwrap(), roots(mesh));
+    assert_eq!(enrol_request().to_string().parse::<EnrolRequest>().unwrap(), enrol_request());
+    assert_eq!(enrol_approval().to_string().parse::<EnrolApproval>().unwrap(), enrol_approval());
+    assert_eq!(Approval::from_bytes(&approval().to_bytes()).unwrap(), approval());
     assert_eq!(Release::from_bytes(&release().to_bytes()).unwrap(), release());
     assert_eq!(Release::from_bytes(&language_model().to_bytes()).unwrap(), language_model());
     assert_eq!(Control::from_bytes(&control().to_bytes()).unwrap(), control());

@@ -36,6 +36,26 @@ fn an_object_with_any_bit_flipped_is_refused() {
 }
 
 #[test]
+fn a_request_to_be_enrolled_in_the_name_of_another_key_is_refused() {
+    let request =
+        EnrolRequest::sign(&key(6), "robot-6".parse().unwrap(), "aarch64".parse().unwrap(), "box".parse().unwrap());
+    let mut renamed = request.clone();
+    renamed.name = "laptop".parse().unwrap();
+    assert_eq!(renamed.to_string().parse::<EnrolRequest>(), Err(EnrolmentError::Forged));
+    let mut of_another = request.clone();
+    of_another.node = key(7).node_id();
+    assert_eq!(of_another.to_string().parse::<EnrolRequest>(), Err(EnrolmentError::Forged));
+    let text = request.to_string();
+    for at in 0..text.len() {
+        let mut bad = text.clone().into_bytes();
+        bad[at] = if bad[at] == b'a' { b'b' } else { b'a' };
+        assert!(String::from_utf8(bad).unwrap().parse::<EnrolRequest>().is_err(), "character {at}");
+    }
+    assert_eq!("sedge".parse::<EnrolRequest>(), Err(EnrolmentError::NotThis));
+    assert_eq!(text.parse::<EnrolApproval>(), Err(EnrolmentError::NotThis));
+}
+
+#[test]
 fn an_object_of_another_mesh_is_refused() {
     let (object, mesh) = genesis(1, &[1]).sign(&key(1));
     let other = MeshId::from_bytes([1; 32]);

@@ -93,7 +93,7 @@ impl SedgeAsker {
         let (_candidates, whom) = watch::channel(vec![provider]);
 
         let began = Instant::now();
-        let fetch = store.fetch(mesh.endpoint(), &there.file, whom, FetchOptions::default());
+        let fetch = store.fetch(&mesh.endpoint().expect("it speaks"), &there.file, whom, FetchOptions::default());
         let path = tokio::time::timeout(DEADLINE, fetch.done()).await.expect("it comes in time").expect("it comes");
         let took = began.elapsed();
         assert_eq!(path, store.prove(&there.file).await.expect("it is proven"));

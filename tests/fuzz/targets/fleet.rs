@@ -44,6 +44,7 @@ fn world() -> &'static World {
 const IS_LINK: u8 = 1;
 const AFTER_FIRST: u8 = 2;
 const OF_AUTHORITY: u8 = 4;
+const OF_LATER_EPOCH: u8 = 8;
 
 fn run(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else { return };
@@ -54,12 +55,14 @@ fn run(bytes: &[u8]) {
         frames.extend(split(rest));
     } else {
         let kind = if mode & OF_AUTHORITY == 0 { DocKind::Node } else { DocKind::Authority };
+        let epoch = u32::from(mode & OF_LATER_EPOCH != 0);
         let mut first_seq = 1;
         if mode & AFTER_FIRST != 0 {
-            frames.push(world.links_frame(DocKind::Node, 1, vec![world.links[0].clone()]));
+            let before = if epoch == 0 { &world.links } else { &world.later };
+            frames.push(world.links_frame(DocKind::Node, epoch, 1, vec![before[0].clone()]));
             first_seq = 2;
         }
-        frames.push(world.links_frame(kind, first_seq, vec![chunk(rest)]));
+        frames.push(world.links_frame(kind, epoch, first_seq, vec![chunk(rest)]));
     }
 
     let mut records = world.records.clone();
@@ -108,6 +111,9 @@ fn write_seeds(world: &World, directory: &Path) {
     write(directory, "conversation", &conversation);
     write(directory, "first-link", &[&[IS_LINK], content(&world.links[0])].concat());
     write(directory, "second-link", &[&[IS_LINK | AFTER_FIRST], content(&world.links[1])].concat());
+    write(directory, "later-epoch", &[&[IS_LINK | OF_LATER_EPOCH], content(&world.later[0])].concat());
+    let mode = IS_LINK | AFTER_FIRST | OF_LATER_EPOCH;
+    write(directory, "later-second-link", &[&[mode], content(&world.later[1])].concat());
 }
 
 fn write(directory: &Path, name: &str, bytes: &[u8]) {

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use libfuzzer_sys::fuzz_target;
 use sedge_statement::{
-    CellPath, CellPattern, DeploymentDraft, FileName, LabelValue, Manifest, ModelId, ModelRef, NodeId, Selector,
-    SlotName, Ticket, Version, WaveSize,
+    CellPath, CellPattern, DeploymentDraft, EnrolApproval, EnrolRequest, FileName, LabelValue, Manifest, ModelId,
+    ModelRef, NodeId, Selector, SlotName, Ticket, Version, WaveSize,
 };
 
 fn round_trip<T: FromStr + Display + PartialEq + Debug>(text: &str) {
@@ -30,6 +30,8 @@ fuzz_target!(|text: &str| {
     round_trip::<Selector>(text);
     round_trip::<SlotName>(text);
     round_trip::<Ticket>(text);
+    round_trip::<EnrolRequest>(text);
+    round_trip::<EnrolApproval>(text);
     round_trip::<sedge_statement::RelayAddress>(text);
     round_trip::<Version>(text);
     let _ = text.parse::<WaveSize>();

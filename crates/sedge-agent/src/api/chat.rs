@@ -1,7 +1,7 @@
 //! Text from a slot's model, as it is asked for and answered.
 
 use sedge_runtime::Generated;
-use sedge_statement::{ReleaseId, Sha256, SlotName, TextRequest};
+use sedge_statement::{ReleaseId, Sha256, SlotName, TextRequest, millis};
 use serde::{Deserialize, Serialize};
 
 /// A text to continue, or a conversation to answer. Answered by lines of `{"part":`[`ChatPart`]`}` and, last, by
@@ -14,6 +14,9 @@ pub struct ChatRequest {
     #[serde(flatten)]
     pub request: TextRequest,
 }
+
+/// The Open Inference Protocol's word for text, and for any other bytes.
+pub const TEXT_DATATYPE: &str = "BYTES";
 
 /// How an inference is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,7 +69,6 @@ pub struct ChatUsage {
 impl ChatEnd {
     pub(crate) fn new(slot: SlotName, said: &sedge_runtime::Said) -> Self {
         let Generated { prompt_tokens, completion_tokens, finish, first, took } = said.generated;
-        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         // Rates of millions of tokens a second lose nothing in a float.
         let rate = said.generated.millitokens_per_second().and_then(|rate| u32::try_from(rate).ok());
         Self {

@@ -1,9 +1,142 @@
-//! What a rollout's policy asks, how far each wave's evidence is, and who steered it.
+//! Deployments as they are asked for, and rollouts: their waves and nodes, what their policy asks, and who steered them.
 
-use sedge_statement::{NodeName, Timestamp};
+use sedge_statement::{
+    DeploymentDraft, NodeId, NodeName, ReleaseId, RolloutId, Sha256, SlotName, SlotState, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
-/// A rollout's terms, and what was said of it since. Its fields stand among those of [`super::Rollout`].
+use super::Approvals;
+
+/// A deployment to publish.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeployRequest {
+    /// `MODEL[:VERSION]`, or a release's id or prefix; the newest release where no version is given.
+    pub model: String,
+    /// Nodes that form a wave of their own before all others, each by name, id or prefix.
+    #[serde(default)]
+    pub canaries: Vec<String>,
+    /// The rest.
+    pub draft: DeploymentDraft,
+}
+
+/// A deployment that was published.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The slot.
+    pub slot: SlotName,
+    /// The release.
+    pub release: ReleaseId,
+    /// How many nodes its selector names.
+    pub nodes: usize,
+    /// Whether another node already holds every file; until then this one must stay reachable.
+    pub replicated: bool,
+}
+
+/// A rollout in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RolloutSummary {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The slot.
+    pub slot: SlotName,
+    /// The model.
+    pub model: String,
+    /// The release.
+    pub release: ReleaseId,
+    /// Its state's word.
+    pub state: String,
+    /// Who wished it.
+    pub author: NodeName,
+    /// When.
+    pub created_at: Timestamp,
+    /// Nodes named.
+    pub total: usize,
+    /// Nodes that answer with it.
+    pub committed: usize,
+    /// Nodes where it failed.
+    pub failed: usize,
+}
+
+/// A rollout, whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rollout {
+    /// As in the list: rollout, slot, release, state and counts.
+    #[serde(flatten)]
+    pub summary: RolloutSummary,
+    /// Which nodes it names.
+    pub selector: String,
+    /// Why it is in its state, where that needs a reason.
+    pub reason: Option<String>,
+    /// Who agrees to it.
+    pub approvals: Approvals,
+    /// Who agrees to its release.
+    pub release_approvals: Approvals,
+    /// Its terms, and who steered it.
+    #[serde(flatten)]
+    pub terms: RolloutTerms,
+    /// Its waves in order.
+    pub waves: Vec<RolloutWave>,
+    /// Every node it names.
+    pub nodes: Vec<RolloutNode>,
+    /// The agent's revision; give it back as `after` to wait for the next.
+    pub revision: u64,
+}
+
+/// One wave.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RolloutWave {
+    /// From zero, the canary.
+    pub wave: usize,
+    /// Whether its nodes may start.
+    pub open: bool,
+    /// Why, or why not.
+    pub reason: String,
+    /// Its nodes.
+    pub total: usize,
+    /// Those that answer with the release.
+    pub committed: usize,
+    /// Those where it failed.
+    pub failed: usize,
+    /// The others.
+    pub pending: usize,
+    /// What its witnesses have signed.
+    #[serde(flatten)]
+    pub evidence: WaveEvidence,
+}
+
+/// One node of a rollout.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RolloutNode {
+    /// Its name.
+    pub node: NodeName,
+    /// Its id.
+    pub id: NodeId,
+    /// Its wave; absent for nodes enrolled after the deployment.
+    pub wave: Option<usize>,
+    /// How far it is.
+    pub state: SlotState,
+    /// Why, where the state needs a reason.
+    pub reason: Option<String>,
+    /// Since when, by its own clock.
+    pub since: Option<Timestamp>,
+    /// The digest that answers its requests.
+    pub sha256: Option<Sha256>,
+}
+
+/// The chain of reasons for one node and one rollout.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The node.
+    pub node: NodeName,
+    /// Sentences, from the selector down to what is being waited for.
+    pub reasons: Vec<String>,
+}
+
+/// A rollout's terms, and what was said of it since. Its fields stand among those of [`Rollout`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutTerms {
     /// The share of a wave's witnesses that must have committed before the next opens: `80%`.
@@ -42,7 +175,7 @@ pub struct GivenControl {
     pub at: Timestamp,
 }
 
-/// What a wave's witnesses have signed. Its fields stand among those of [`super::RolloutWave`].
+/// What a wave's witnesses have signed. Its fields stand among those of [`RolloutWave`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaveEvidence {
     /// How many witnesses it has.

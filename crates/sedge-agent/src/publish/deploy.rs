@@ -104,7 +104,7 @@ impl Core {
             slot: draft.slot.clone(),
             selector: draft.selector,
             frontier: view.frontier.clone(),
-            generation: next_generation(of_slot.map(|d| d.deployment.generation)),
+            generation: next_generation(view, of_slot.map(|d| d.deployment.generation)),
             action: draft.action,
             downgrade: draft.downgrade,
             priority: draft.priority,

@@ -182,7 +182,7 @@ impl Core {
                 "A release never changes; publish this one under a new --version.",
             ));
         }
-        let generation = next_generation(of_model().map(|(_, r)| r.release.generation));
+        let generation = next_generation(&view, of_model().map(|(_, r)| r.release.generation));
         let artifacts = manifest.files().map(|f| Edit::PutArtifact { blake3: f.blake3, size: f.size.get() }).collect();
         let release = Release { manifest, generation, published_at: now() };
         let bytes = release.to_bytes().len();

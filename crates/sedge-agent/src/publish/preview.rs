@@ -1,12 +1,11 @@
 //! What a deployment would do: the same draft and the same planner, and nothing written.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sedge_fleet::FleetView;
 use sedge_scheduler::{Fit, Plan, Quorum, Reason, WavePlan, choose, fit, fitness, not_named};
 use sedge_slot::{Floor, Offer};
-use sedge_statement::{Deployment, ModelFile, NodeId, Release, RolloutId, SlotState, Variant, codec};
+use sedge_statement::{Deployment, ModelFile, NodeId, Release, RolloutId, SlotState, Variant, codec, millis};
 use uuid::Uuid;
 
 use crate::api::{ApiError, DeployPlan, DeployRequest, Outlook, PlannedLoser, PlannedNode, PlannedOther, PlannedWave};
@@ -186,8 +185,4 @@ impl Preview<'_> {
         let manifest = &self.view.releases.get(&release)?.release.manifest;
         Some(format!("{}:{}", manifest.id, manifest.version))
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,15 +1,13 @@
 //! Rollouts, as the newest plan has them.
 
-use std::time::Duration;
-
 use sedge_fleet::{PublishedDeployment, SetBy};
 use sedge_scheduler::{Facts, Reason, RolloutPlan, Steering, WavePlan, explain};
-use sedge_statement::{NodeId, NodeName, RolloutId, SlotState};
+use sedge_statement::{NodeId, NodeName, RolloutId, SlotState, millis};
 
 use super::{by_prefix, member, name_of};
 use crate::api::{
-    ApiError, Explanation, GivenControl, MAX_CONTROLS, Rollout, RolloutNode, RolloutSummary, RolloutTerms, RolloutWave,
-    WATCH_LIMIT, WaveEvidence,
+    ApiError, Approvals, Explanation, GivenControl, MAX_CONTROLS, Rollout, RolloutNode, RolloutSummary, RolloutTerms,
+    RolloutWave, WATCH_LIMIT, WaveEvidence,
 };
 use crate::core::{Core, Planned, now};
 
@@ -119,11 +117,18 @@ fn whole(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollout
         summary: summary(planned, id, plan)?,
         selector: plan.selector.to_string(),
         reason: plan.reason.as_ref().map(ToString::to_string),
+        approvals: approvals(planned, &published.agreement),
+        release_approvals: approvals(planned, &published.release_agreement),
         terms: terms(planned, published, plan),
         waves: plan.waves.iter().enumerate().map(wave).collect(),
         nodes: ordered.chain(late).map(node).collect(),
         revision: planned.revision,
     })
+}
+
+fn approvals(planned: &Planned, agreement: &sedge_fleet::Agreement) -> Approvals {
+    let by = agreement.given.iter().map(|node| name_of(&planned.view, *node).to_string()).collect();
+    Approvals { by, needed: agreement.needed }
 }
 
 fn terms(planned: &Planned, published: &PublishedDeployment, plan: &RolloutPlan) -> RolloutTerms {
@@ -173,8 +178,4 @@ fn steered(planned: &Planned, published: &PublishedDeployment) -> Vec<Reason> {
 
 fn names(planned: &Planned, nodes: &[NodeId]) -> Vec<NodeName> {
     nodes.iter().map(|node| name_of(&planned.view, *node)).collect()
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,7 @@ use super::name_of;
 use super::nodes::slot_of;
 use crate::api::{FetchProgress, Status, StatusMesh, StatusNode, StatusPeer, StatusRefused, StatusSlot, StatusSync};
 use crate::core::{Core, now};
-use sedge_statement::{ModelFile, Timestamp};
+use sedge_statement::{ModelFile, Timestamp, millis};
 
 impl Core {
     /// This node, its slots, peers and sync.
@@ -12,7 +12,7 @@ impl Core {
         let view = self.view();
         let me = self.me();
         let now = now();
-        let age = |at: Timestamp| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX);
+        let age = |at: Timestamp| millis(now.since(at));
         let peers = self.mesh.peers();
         let stats = self.mesh.stats();
         let peer = |p: &sedge_mesh::PeerStatus| StatusPeer {

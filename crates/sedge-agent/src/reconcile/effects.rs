@@ -305,7 +305,7 @@ impl Reconciler {
             name.clone(),
             variant.unwrap_or_else(|| Err("the work needs no variant".to_owned())),
             Arc::clone(&self.core),
-            self.peers.subscribe(),
+            self.providers.clone(),
             self.done_in.clone(),
         );
         tokio::spawn(task).abort_handle()

@@ -60,6 +60,11 @@ impl Reporter {
         }
     }
 
+    /// Waits until the writer ended by itself, which it never does but by a panic.
+    pub(super) async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Writes what is queued, and ends.
     pub(super) async fn finish(self) {
         drop(self.queue);
@@ -94,6 +99,10 @@ fn sort(batch: Vec<(DocKind, Edit)>) -> BTreeMap<DocKind, Vec<Edit>> {
 }
 
 async fn write(core: &Core, kind: DocKind, edits: Vec<Edit>) {
+    // Nobody hears a revoked node; what serves here serves on.
+    if core.view().revoked.contains_key(&core.me()) {
+        return;
+    }
     for edits in edits.chunks(BATCH) {
         match core.mesh.write(kind, edits.to_vec()).await {
             Ok(()) => {}

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_blobs::{FetchOptions, ProveError};
+use sedge_blobs::{DialFrom, FetchOptions};
 use sedge_runtime::Gated;
 use sedge_slot::{Offer, Outcome, Reason, Serving};
-use sedge_statement::{ModelFile, NodeId, ReleaseId, RolloutId, SlotName, Variant, VariantName};
-use tokio::sync::{mpsc, watch};
+use sedge_statement::{ModelFile, ReleaseId, RolloutId, SlotName, Variant, VariantName};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::providers::Providers;
 use crate::core::{Core, now};
 
 /// What to do.
@@ -75,13 +76,13 @@ impl Work {
         slot: SlotName,
         variant: Result<Variant, String>,
         core: Arc<Core>,
-        peers: watch::Receiver<Vec<NodeId>>,
+        providers: Providers,
         done: mpsc::Sender<Done>,
     ) {
         let answer = match self {
             Self::Fetch(offer) => {
                 let until = offer.deadline.since(now());
-                let result = fetch_all(&core, offer.files.iter().chain(&offer.probes), &peers, Some(until)).await;
+                let result = fetch_all(&core, offer.files.iter().chain(&offer.probes), &providers, Some(until)).await;
                 let outcome = Outcome::Fetched(result.map_err(Reason::new));
                 Done::Outcome { slot, rollout: offer.rollout, outcome }
             }
@@ -97,11 +98,11 @@ impl Work {
                 Done::Activated { slot, rollout: offer.rollout, result: try_offer(&core, variant, &offer).await }
             }
             Self::Serve(serving) => {
-                let result = load(&core, variant, &serving, &peers).await;
+                let result = load(&core, variant, &serving, &providers).await;
                 Done::Served { slot, rollout: serving.rollout, result, rolling_back: None }
             }
             Self::GoBack(rollout, serving) => {
-                let result = load(&core, variant, &serving, &peers).await;
+                let result = load(&core, variant, &serving, &providers).await;
                 Done::Served { slot, rollout: serving.rollout, result, rolling_back: Some(rollout) }
             }
         };
@@ -119,11 +120,11 @@ async fn load(
     core: &Core,
     variant: Result<Variant, String>,
     serving: &Serving,
-    peers: &watch::Receiver<Vec<NodeId>>,
+    providers: &Providers,
 ) -> Result<Gated, String> {
     let variant = variant?;
     if prove_all(core, serving.files.iter()).await.is_err() {
-        fetch_all(core, serving.files.iter(), peers, None).await?;
+        fetch_all(core, serving.files.iter(), providers, None).await?;
         prove_all(core, serving.files.iter()).await?;
     }
     core.try_model(serving.release, &variant, None).await
@@ -132,14 +133,16 @@ async fn load(
 async fn fetch_all(
     core: &Core,
     files: impl Iterator<Item = &ModelFile>,
-    peers: &watch::Receiver<Vec<NodeId>>,
+    providers: &Providers,
     within: Option<Duration>,
 ) -> Result<(), String> {
     let deadline = within.and_then(|within| Instant::now().checked_add(within));
     for file in files {
         let seed = u64::from_le_bytes(*core.me().as_bytes().first_chunk().expect("an id has 32 bytes"));
         let options = FetchOptions { deadline, seed };
-        let fetch = core.blobs.fetch(core.mesh.endpoint(), file, peers.clone(), options);
+        let mesh = core.mesh.clone();
+        let from = DialFrom::new(move || mesh.endpoint());
+        let fetch = core.blobs.fetch(from, file, providers.of(file.blake3), options);
         fetch.done().await.map_err(|error| error.to_string())?;
     }
     Ok(())
@@ -149,8 +152,8 @@ async fn fetch_all(
 async fn prove_all(core: &Core, files: impl Iterator<Item = &ModelFile>) -> Result<(), String> {
     for file in files {
         if let Err(error) = core.blobs.prove(file).await {
-            // Only what was read and is wrong: an error of the system's says nothing of the bytes.
-            if matches!(error, ProveError::WrongDigest { .. })
+            // Only what is known to be wrong: an error of the system's says nothing of the bytes.
+            if error.is_damage()
                 && let Err(discard) = core.blobs.discard(file).await
             {
                 tracing::error!(file = %file.name, error = %discard, "damaged bytes could not be dropped");

@@ -7,6 +7,7 @@ use sedge_statement::NodeId;
 use tokio::time::Instant;
 
 use super::Patience;
+use super::pace::Pace;
 use super::plan::Slot;
 
 /// Providers asked at once. More add nothing for one file but connections.
@@ -25,6 +26,10 @@ pub(crate) enum Fault {
     Lacks,
     /// It brought less than the least over a window.
     Stalled,
+    /// Another one brings much more, or waits to be tried.
+    Slow,
+    /// None: somebody else brought the piece meanwhile.
+    Spare,
     /// The connection or stream broke.
     Broke,
     /// It says the file has another length than was signed.
@@ -37,6 +42,8 @@ pub(crate) enum Fault {
 struct Standing {
     in_flight: u32,
     delivered: bool,
+    /// Bytes per second of the last piece that it brought anything of.
+    rate: Option<u64>,
     strikes: u32,
     rests_until: Option<Instant>,
     out: bool,
@@ -53,6 +60,10 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
     pub(crate) fn new(patience: Patience, seed: u64) -> Self {
         Self { candidates: Vec::new(), standings: BTreeMap::new(), patience, jitter: seed }
     }
@@ -87,6 +98,40 @@ impl Peers {
                 Slot { peer: *peer, free: most.saturating_sub(standing(peer).in_flight) }
             })
             .collect()
+    }
+
+    /// What the best of the others brings a second, of those that could take a piece over.
+    pub(crate) fn best_other(&self, than: NodeId, now: Instant) -> Option<u64> {
+        let others = self.candidates.iter().filter(|peer| **peer != than).filter_map(|peer| self.standings.get(peer));
+        let able = others.filter(|s| !s.out && s.delivered && s.rests_until.is_none_or(|until| until <= now));
+        able.filter_map(|standing| standing.rate).max()
+    }
+
+    /// What a provider brought a second, when it was asked last.
+    pub(crate) fn rate(&self, peer: NodeId) -> Option<u64> {
+        self.standings.get(&peer).filter(|standing| standing.delivered)?.rate
+    }
+
+    /// Whether somebody who was never tried waits for a place.
+    pub(crate) fn somebody_waits(&self) -> bool {
+        let busy = self.standings.values().filter(|standing| standing.in_flight > 0).count();
+        let is_new = |peer: &NodeId| {
+            self.standings.get(peer).is_none_or(|s| s.strikes == 0 && s.in_flight == 0 && s.rate.is_none())
+        };
+        busy >= PROVIDERS_AT_ONCE && self.candidates.iter().any(is_new)
+    }
+
+    /// Takes note of how fast a piece came, however it ended.
+    pub(crate) fn measured(&mut self, peer: NodeId, pace: Pace) {
+        if pace.brought > 0 {
+            self.standings.entry(peer).or_default().rate = Some(pace.rate());
+        }
+    }
+
+    /// A piece was not needed any more.
+    pub(crate) fn released(&mut self, peer: NodeId) {
+        let standing = self.standings.entry(peer).or_default();
+        standing.in_flight = standing.in_flight.saturating_sub(1);
     }
 
     /// When the next resting candidate may be asked again.
@@ -187,6 +232,34 @@ mod tests {
         assert_eq!(peers.slots(now), [Slot { peer: node(1), free: 0 }]);
         peers.delivered(node(1));
         assert_eq!(peers.slots(now), [Slot { peer: node(1), free: 2 }]);
+    }
+
+    #[test]
+    fn whoever_is_resting_out_or_unproven_is_no_measure_for_others() {
+        let now = Instant::now();
+        let mut peers = Peers::new(Patience::default(), 7);
+        peers.update((1..=3).map(node));
+        let pace = Pace { waited: Duration::from_secs(1), brought: 1000 };
+        peers.measured(node(1), pace);
+        assert_eq!(peers.best_other(node(2), now), None, "it never brought a whole piece");
+        peers.delivered(node(1));
+        assert_eq!(peers.best_other(node(2), now), Some(1000));
+        assert_eq!(peers.best_other(node(1), now), None);
+        peers.failed(node(1), Fault::Stalled, now);
+        assert_eq!(peers.best_other(node(2), now), None);
+    }
+
+    #[test]
+    fn somebody_waits_only_while_all_places_are_taken() {
+        let mut peers = Peers::new(Patience::default(), 7);
+        peers.update((1..=5).map(node));
+        for n in 1..=4 {
+            assert!(!peers.somebody_waits());
+            peers.asked(node(n));
+        }
+        assert!(peers.somebody_waits());
+        peers.failed(node(5), Fault::Unreachable, Instant::now());
+        assert!(!peers.somebody_waits());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::Endpoint;
 use iroh::endpoint::{Connection, ConnectionError, ReadError};
 use iroh_blobs::get::fsm::{
     self, AtBlobContent, AtBlobHeaderNextError, AtConnected, BlobContentNext, ConnectedNext, DecodeError,
@@ -15,7 +14,9 @@ use sedge_statement::{ByteSize, ModelFile, NodeId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::DialFrom;
 use super::error::FetchError;
+use super::pace::{self, Clock};
 use super::peers::Fault;
 use super::plan::Order;
 use crate::node;
@@ -58,14 +59,14 @@ pub(crate) struct Delivery {
 #[derive(Clone)]
 pub(crate) struct Depot {
     pub(crate) inner: Arc<Inner>,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) from: DialFrom,
     pub(crate) file: ModelFile,
     pub(crate) arrived: mpsc::Sender<Arrived>,
 }
 
 impl Depot {
     /// Carries an order out, over `link` where that still lives.
-    pub(crate) async fn carry_out(self, order: Order, link: Option<Connection>) -> Delivery {
+    pub(crate) async fn carry_out(self, order: Order, link: Option<Connection>, clock: Arc<Clock>) -> Delivery {
         let link = match link.filter(|l| l.close_reason().is_none()) {
             Some(link) => Ok(link),
             None => self.connect(order.peer).await,
@@ -76,7 +77,7 @@ impl Depot {
         };
         let asked = order.range.end - order.range.start;
         self.inner.download.take(asked).await;
-        let mut meter = Meter::new(&self.inner.patience);
+        let mut meter = Meter::new(&self.inner.patience, clock);
         let end = match self.transfer(&order, &link, &mut meter).await {
             Ok(()) => End::Delivered,
             // A connection closed on us for want of permission says more than the read that broke.
@@ -89,7 +90,8 @@ impl Depot {
 
     async fn connect(&self, peer: NodeId) -> Result<Connection, Fault> {
         let id = node::endpoint_id(peer).ok_or(Fault::Unreachable)?;
-        let connecting = self.endpoint.connect(id, iroh_blobs::ALPN);
+        let endpoint = self.from.endpoint().ok_or(Fault::Unreachable)?;
+        let connecting = endpoint.connect(id, iroh_blobs::ALPN);
         match tokio::time::timeout(self.inner.patience.connect, connecting).await {
             Ok(Ok(link)) => Ok(link),
             Ok(Err(error)) => {
@@ -169,6 +171,7 @@ impl Depot {
 
 /// Measures a provider: by the bytes it brought, against only the time we waited for it.
 struct Meter {
+    clock: Arc<Clock>,
     stall: Duration,
     least: u64,
     waited: Duration,
@@ -177,27 +180,35 @@ struct Meter {
 }
 
 impl Meter {
-    fn new(patience: &super::Patience) -> Self {
+    fn new(patience: &super::Patience, clock: Arc<Clock>) -> Self {
         let millis = u64::try_from(patience.stall.as_millis()).unwrap_or(u64::MAX);
         let least = (patience.least.get().saturating_mul(millis) / 1000).max(1);
-        Self { stall: patience.stall, least, waited: Duration::ZERO, in_window: 0, brought: 0 }
+        Self { clock, stall: patience.stall, least, waited: Duration::ZERO, in_window: 0, brought: 0 }
     }
 
     fn arrived(&mut self, bytes: u64) {
         self.in_window += bytes;
         self.brought += bytes;
+        self.clock.brought(bytes);
     }
 
-    /// Waits for the provider, as long as each window brings the least.
+    /// Waits for the provider, as long as each window brings the least and the fetch does not say that it is enough.
     async fn wait<T>(&mut self, answer: impl Future<Output = T>) -> Result<T, Fault> {
         let mut answer = std::pin::pin!(answer);
         loop {
             let begun = Instant::now();
-            let left = self.stall.saturating_sub(self.waited);
-            let answered = tokio::time::timeout(left, &mut answer).await;
-            self.waited += begun.elapsed();
+            let left = self.stall.saturating_sub(self.waited).min(pace::LOOK);
+            let answered = tokio::select! {
+                biased;
+                answered = tokio::time::timeout(left, &mut answer) => answered,
+                why = self.clock.is_enough() => return Err(why),
+            };
+            let spent = begun.elapsed();
+            self.waited += spent;
+            self.clock.waited(spent);
             match answered {
                 Ok(value) => return Ok(value),
+                Err(_) if self.waited < self.stall => {}
                 Err(_) if self.in_window < self.least => return Err(Fault::Stalled),
                 Err(_) => (self.waited, self.in_window) = (Duration::ZERO, 0),
             }
@@ -236,7 +247,7 @@ mod tests {
     async fn a_provider_that_drips_is_stalled_and_one_that_is_merely_slow_is_not() {
         let patience = Patience { stall: Duration::from_secs(10), least: ByteSize(1000), ..Patience::default() };
         for (per_second, verdict) in [(900, Err(Fault::Stalled)), (1100, Ok(()))] {
-            let mut meter = Meter::new(&patience);
+            let mut meter = Meter::new(&patience, Arc::default());
             let mut end = Ok(());
             for _ in 0..60 {
                 end = meter.wait(tokio::time::sleep(Duration::from_secs(1))).await;
@@ -251,7 +262,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_spent_on_our_own_side_is_not_held_against_a_provider() {
-        let mut meter = Meter::new(&Patience::default());
+        let mut meter = Meter::new(&Patience::default(), Arc::default());
         for _ in 0..20 {
             tokio::time::sleep(Duration::from_secs(5)).await;
             meter.wait(async {}).await.unwrap();

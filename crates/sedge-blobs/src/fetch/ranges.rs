@@ -66,6 +66,12 @@ impl Ranges {
         self.0 = self.0.iter().flat_map(split).filter(|r| r.start < r.end).collect();
     }
 
+    /// What of a range is in.
+    pub(crate) fn within(&self, range: &Range<u64>) -> Self {
+        let part = |r: &Range<u64>| r.start.max(range.start)..r.end.min(range.end);
+        Self(self.0.iter().map(part).filter(|r| r.start < r.end).collect())
+    }
+
     /// The lowest range.
     pub(crate) fn first(&self) -> Option<&Range<u64>> {
         self.0.first()
@@ -103,5 +109,7 @@ mod tests {
         ranges.cut(&(18..32));
         ranges.cut(&(45..99));
         assert_eq!(ranges, Ranges::of([(0, 5), (6, 10), (40, 45)]));
+        assert_eq!(ranges.within(&(3..41)), Ranges::of([(3, 5), (6, 10), (40, 41)]));
+        assert!(ranges.within(&(10..40)).is_empty());
     }
 }

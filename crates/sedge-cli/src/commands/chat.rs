@@ -145,10 +145,10 @@ impl<'a> Conversation<'a> {
                     return Ok(Outcome::Stopped);
                 }
             };
-            let read = match heard {
+            match heard {
                 Ok(Heard::Text(text)) => {
                     answer.push_str(&text);
-                    self.piece(text)?
+                    self.piece(text)?;
                 }
                 Ok(Heard::End(end)) => return self.end(&end),
                 Err(error) => {
@@ -157,25 +157,24 @@ impl<'a> Conversation<'a> {
                     }
                     return Err(error.into());
                 }
-            };
-            if !read {
+            }
+            if !self.screen.is_read() {
                 return Ok(Outcome::Unread);
             }
         }
     }
 
-    fn piece(&self, text: String) -> Result<bool, Failure> {
+    fn piece(&self, text: String) -> Result<(), Failure> {
         if !self.screen.is_json() {
             return self.screen.piece(&text);
         }
-        let line = serde_json::to_string(&ChatPart { text }).expect("answers are plain data");
-        self.screen.piece(&format!("{line}\n"))
+        self.screen.print(&ChatPart { text })
     }
 
     fn end(&self, end: &ChatEnd) -> Result<Outcome, Failure> {
         if self.screen.is_json() {
             let last = Last { end, seed: self.request.request.sampling.seed };
-            self.screen.line(&serde_json::to_string(&last).expect("answers are plain data"))?;
+            self.screen.print(&last)?;
             return Ok(Outcome::Said);
         }
         self.screen.line("")?;

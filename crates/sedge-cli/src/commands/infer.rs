@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sedge_agent::api::{InferParameters, Inference, Request};
+use sedge_agent::api::{InferParameters, Inference, Request, TEXT_DATATYPE};
 use sedge_statement::Tensor;
 use serde_json::{Value, json};
 
@@ -11,10 +11,8 @@ use crate::failure::Failure;
 use crate::grammar::InferArgs;
 use crate::paint::{Paint, Tone};
 use crate::screen::Screen;
+use crate::tame;
 use crate::tensors::{is_text, read_inputs, read_text};
-
-/// The Open Inference Protocol's word for text.
-const BYTES: &str = "BYTES";
 
 /// How many elements of an output a person is shown; `--json` has them all.
 const SHOWN: usize = 16;
@@ -24,7 +22,9 @@ pub(crate) async fn run(home: &Path, args: InferArgs, screen: &Screen) -> Result
     let mut inputs = Vec::new();
     for path in &args.input {
         if is_text(path) {
-            inputs.push(json!({"name": "text_input", "shape": [1], "datatype": BYTES, "data": [read_text(path)?]}));
+            inputs.push(
+                json!({"name": "text_input", "shape": [1], "datatype": TEXT_DATATYPE, "data": [read_text(path)?]}),
+            );
         } else {
             inputs.extend(read_inputs(path, args.input_name.as_deref())?.iter().map(Tensor::to_json));
         }
@@ -34,7 +34,7 @@ pub(crate) async fn run(home: &Path, args: InferArgs, screen: &Screen) -> Result
     }
     let parameters = InferParameters { max_tokens: args.max_tokens };
     let inference: Inference = ask(home, &Request::Infer { slot: args.slot, inputs, parameters }).await?;
-    screen.show(&inference, |inference, paint| text(inference, paint, screen))
+    screen.show_as_it_is(&inference, |inference, paint| text(inference, paint, screen))
 }
 
 fn text(inference: &Inference, paint: Paint, screen: &Screen) -> String {
@@ -47,14 +47,15 @@ fn text(inference: &Inference, paint: Paint, screen: &Screen) -> String {
 fn output_text(output: &Value, paint: Paint, screen: &Screen) -> String {
     let text = |key: &str| output.get(key).and_then(Value::as_str).unwrap_or("?");
     let data = output.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if let (BYTES, [Value::String(continuation)]) = (text("datatype"), data) {
+    if let (TEXT_DATATYPE, [Value::String(continuation)]) = (text("datatype"), data) {
         return screen.words(continuation).into_owned();
     }
     let shown: Vec<String> = data.iter().take(SHOWN).map(ToString::to_string).collect();
     let more = if data.len() > SHOWN { format!(" … {} more", data.len() - SHOWN) } else { String::new() };
     let shape = output.get("shape").map(ToString::to_string).unwrap_or_default();
-    let name = paint.tone(Tone::Strong, &screen.words(text("name")));
-    format!("{name}  {} {shape}  {}{more}", text("datatype"), shown.join(" "))
+    let name = paint.tone(Tone::Strong, &tame::line(text("name")));
+    let told = format!("{} {shape}  {}{more}", text("datatype"), shown.join(" "));
+    format!("{name}  {}", tame::line(&told))
 }
 
 #[cfg(test)]

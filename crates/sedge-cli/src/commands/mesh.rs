@@ -1,20 +1,22 @@
-//! `sedge init`, `invite` and `join`
+//! `sedge init`, `invite`, `join` and `enroll`
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
-use sedge_agent::api::{Invitation, InviteRequest, Request};
+use sedge_agent::api::{Approved, EnrollApprove, Invitation, InviteRequest, Request};
 use sedge_agent::{InitOptions, JoinOptions};
-use sedge_statement::{NodeName, Ticket};
+use sedge_statement::{EnrolApproval, NodeName, Ticket};
 use serde_json::json;
 
 use super::ask;
 use crate::failure::Failure;
-use crate::grammar::{InitArgs, InviteArgs, JoinArgs, MeshCommand};
+use crate::grammar::{ApproveArgs, EnrollCommand, InitArgs, InviteArgs, JoinArgs, MeshCommand};
 use crate::screen::Screen;
 use crate::words;
 
+/// The longest approval or request read from a file, bytes.
+const MAX_APPROVAL: u64 = 1 << 20;
 /// The longest ticket read from the standard input, bytes.
 const MAX_TICKET: u64 = 4096;
 
@@ -24,6 +26,8 @@ pub(crate) async fn run(home: &Path, command: MeshCommand, screen: &Screen) -> R
         MeshCommand::Init(args) => init(home, args, screen).await,
         MeshCommand::Invite(args) => invite(home, args, screen).await,
         MeshCommand::Join(args) => join(home, args, screen).await,
+        MeshCommand::Enroll(EnrollCommand::Request { name }) => request(home, name, screen),
+        MeshCommand::Enroll(EnrollCommand::Approve(args)) => approve(home, args, screen).await,
     }
 }
 
@@ -66,12 +70,23 @@ async fn invite(home: &Path, args: InviteArgs, screen: &Screen) -> Result<(), Fa
 }
 
 async fn join(home: &Path, args: JoinArgs, screen: &Screen) -> Result<(), Failure> {
-    let text = if args.ticket == "-" { read_ticket()? } else { args.ticket };
-    let ticket: Ticket = text.trim().parse().map_err(|error| {
-        Failure::usage(format!("the ticket {error}"), "Copy the whole line that `sedge invite` printed.")
-    })?;
-    let name = args.name.map_or_else(machine_name, Ok)?;
-    let joined = sedge_agent::join(home, JoinOptions { ticket, name, nearby: !args.no_mdns }).await?;
+    let joined = match (args.ticket, args.approval) {
+        (_, Some(file)) => {
+            let approval: EnrolApproval = read(&file)?.parse().map_err(|error| {
+                Failure::usage(format!("the approval {error}"), "Give the file that `sedge enroll approve` wrote.")
+            })?;
+            sedge_agent::join_by_approval(home, approval)?
+        }
+        (ticket, None) => {
+            let text = ticket.unwrap_or_default();
+            let text = if text == "-" { read_ticket()? } else { text };
+            let ticket: Ticket = text.trim().parse().map_err(|error| {
+                Failure::usage(format!("the ticket {error}"), "Copy the whole line that `sedge invite` printed.")
+            })?;
+            let name = args.name.map_or_else(machine_name, Ok)?;
+            sedge_agent::join(home, JoinOptions { ticket, name, nearby: !args.no_mdns }).await?
+        }
+    };
     let value = json!({
         "mesh": {"id": joined.mesh, "name": joined.mesh_name},
         "node": {"id": joined.node, "name": joined.name, "cell": joined.cell},
@@ -87,6 +102,40 @@ async fn join(home: &Path, args: JoinArgs, screen: &Screen) -> Result<(), Failur
             joined.cell
         )
     })
+}
+
+fn request(home: &Path, name: Option<NodeName>, screen: &Screen) -> Result<(), Failure> {
+    let name = name.map_or_else(machine_name, Ok)?;
+    let request = sedge_agent::enroll_request(home, name)?;
+    let value = json!({"request": request.to_string(), "node": {"id": request.node, "name": request.name}});
+    // It stands alone on the standard output, so that it can be written to a file.
+    screen.show(&value, |_, _| request.to_string())?;
+    screen.remark("Carry it to an enroller: there, `sedge enroll approve FILE`.");
+    Ok(())
+}
+
+async fn approve(home: &Path, args: ApproveArgs, screen: &Screen) -> Result<(), Failure> {
+    let request = EnrollApprove {
+        request: read(&args.request)?,
+        cell: args.cell,
+        roles: BTreeSet::from_iter(args.role),
+        labels: BTreeMap::from_iter(args.label),
+    };
+    let approved: Approved = ask(home, &Request::EnrollApprove(request)).await?;
+    screen.show(&approved, |approved, _| approved.approval.clone())?;
+    screen.remark(&format!("{} is enrolled. Carry this back: there, `sedge join --approval FILE`.", approved.name));
+    Ok(())
+}
+
+/// Reads a file that another node wrote.
+fn read(file: &Path) -> Result<String, Failure> {
+    let wrong = |error: std::io::Error| {
+        Failure::failed(format!("{}: {error}", file.display()), "Give a file that can be read.")
+    };
+    let mut text = String::new();
+    let file = std::fs::File::open(file).map_err(wrong)?;
+    file.take(MAX_APPROVAL).read_to_string(&mut text).map_err(wrong)?;
+    Ok(text)
 }
 
 fn read_ticket() -> Result<String, Failure> {

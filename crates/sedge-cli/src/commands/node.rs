@@ -5,7 +5,7 @@ use std::path::Path;
 use sedge_agent::api::{Node, NodeDetail, Request, StatusSlot};
 use sedge_statement::{ByteSize, Profile};
 
-use super::{ask, or_empty};
+use super::{ask, or_empty, trust};
 use crate::failure::Failure;
 use crate::grammar::NodeCommand;
 use crate::paint::{Paint, Tone};
@@ -24,6 +24,8 @@ pub(crate) async fn run(home: &Path, command: NodeCommand, screen: &Screen) -> R
             let detail: NodeDetail = ask(home, &Request::NodeShow { node }).await?;
             screen.show(&detail, detail_text)
         }
+        NodeCommand::Label(args) => trust::label(home, args, screen).await,
+        NodeCommand::Revoke(args) => trust::revoke(home, args, screen).await,
     }
 }
 
@@ -53,7 +55,7 @@ fn labels(node: &Node) -> String {
     node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-fn detail_text(detail: &NodeDetail, paint: Paint) -> String {
+pub(super) fn detail_text(detail: &NodeDetail, paint: Paint) -> String {
     let node = &detail.node;
     let mut lines = vec![
         format!("{}  {}", paint.tone(Tone::Strong, node.name.as_str()), node.id),
@@ -97,4 +99,28 @@ pub(super) fn slots(slots: &[StatusSlot], paint: Paint) -> String {
         ]);
     }
     table.render(paint)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::screen::hostile::{WORDS, is_shown_harmless};
+
+    #[test]
+    fn what_a_node_says_of_itself_is_shown_on_its_line_and_obeyed_by_no_terminal() {
+        let answer = json!({
+            "id": "ab".repeat(32), "name": "robot-1", "cell": "plant", "roles": ["device"], "labels": {},
+            "arch": "x86_64", "class": "generic", "connected": true,
+            "profile": {
+                "architecture": "x86_64", "os": WORDS, "cpu": WORDS, "cores": 2, "disk": 1,
+                "memory": [{"name": WORDS, "total": 2, "allocatable": 1}],
+                "accelerators": [{"name": WORDS, "pool": "system"}],
+                "runtimes": [{"backend": WORDS, "version": WORDS, "providers": [WORDS]}],
+            },
+            "slots": [{"slot": "detector", "state": "failed", "since": "2026-01-01T00:00:00Z", "reason": WORDS}],
+        });
+        is_shown_harmless(&answer, 8, detail_text);
+    }
 }

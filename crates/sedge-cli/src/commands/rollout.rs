@@ -31,8 +31,12 @@ pub(crate) async fn run(home: &Path, command: RolloutCommand, screen: &Screen) -
             screen.show(&rollout, text)
         }
         RolloutCommand::Explain { rollout, node } => {
-            let explanation: Explanation = ask(home, &Request::RolloutExplain { rollout, node }).await?;
-            screen.show(&explanation, |explanation, _| explanation.reasons.join("\n"))
+            let answer: Explanation = ask(home, &Request::RolloutExplain { rollout, node }).await?;
+            screen.show(&answer, explanation)
+        }
+        RolloutCommand::Approve { rollout } => {
+            let rollout: Rollout = ask(home, &Request::RolloutApprove { rollout }).await?;
+            screen.show(&rollout, text)
         }
         RolloutCommand::Pause(args) => control(home, args, ControlAction::Pause, screen).await,
         RolloutCommand::Resume(args) => control(home, args, ControlAction::Resume, screen).await,
@@ -49,6 +53,10 @@ async fn control(home: &Path, args: ControlArgs, action: ControlAction, screen: 
         screen.remark(&left_active(&rollout));
     }
     screen.show(&rollout, text)
+}
+
+fn explanation(explanation: &Explanation, _: Paint) -> String {
+    explanation.reasons.join("\n")
 }
 
 /// What a withdrawal leaves as it is: whoever had gone over keeps the model, and says so.
@@ -94,7 +102,13 @@ pub(super) fn text(rollout: &Rollout, paint: Paint) -> String {
         summary.slot,
         rollout.selector
     );
-    let by = format!("by {} {}", summary.author, show_age(summary.created_at, now()));
+    let mut by = format!("by {} {}", summary.author, show_age(summary.created_at, now()));
+    for (what, approvals) in [("it", &rollout.approvals), ("its release", &rollout.release_approvals)] {
+        if approvals.needed > 1 {
+            let (given, who) = (approvals.by.len(), approvals.by.join(", "));
+            by.push_str(&format!("; {given} of {} agree to {what} ({who})", approvals.needed));
+        }
+    }
     let mut waves = Table::new(["WAVE", "IS", "COMMITTED", "FAILED", "PENDING", "QUORUM", "WHY"]);
     for wave in &rollout.waves {
         waves.row([
@@ -153,4 +167,39 @@ fn quorum(wave: &RolloutWave) -> String {
     let soak =
         evidence.soak_left_ms.map(|left| format!(", soaks about {}", show_duration(Duration::from_millis(left))));
     format!("{} of {}{}", evidence.soaked, evidence.needed, soak.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::screen::hostile::{WORDS, is_shown_harmless};
+
+    #[test]
+    fn reasons_are_shown_on_their_line_and_obeyed_by_no_terminal() {
+        let time = "2026-01-01T00:00:00Z";
+        let answer = json!({
+            "rollout": "ab".repeat(32), "slot": "detector", "model": "digits:1.0.0", "release": "cd".repeat(32),
+            "state": "halted", "author": "laptop", "created_at": time, "total": 1, "committed": 0, "failed": 1,
+            "selector": "cell=**", "reason": WORDS,
+            "approvals": {"by": [WORDS], "needed": 2}, "release_approvals": {"by": ["laptop"], "needed": 1},
+            "quorum": "80%", "max_failed": 0, "failures": ["robot-1"], "soak_ms": 1, "probation_ms": 1,
+            "deadline": time, "start_by": null, "over": true,
+            "controls": [{"action": "halt", "by": "laptop", "reason": WORDS, "at": time}],
+            "waves": [{
+                "wave": 0, "open": true, "reason": WORDS, "total": 1, "committed": 0, "failed": 1, "pending": 0,
+                "witnesses": 1, "needed": 1, "soaked": 0, "soaking": [], "soak_left_ms": null, "excused": [],
+                "waiting_for": [], "superseded": 0,
+            }],
+            "nodes": [{
+                "node": "robot-1", "id": "ef".repeat(32), "wave": 0, "state": "failed", "reason": WORDS,
+                "since": time, "sha256": null,
+            }],
+            "revision": 1,
+        });
+        is_shown_harmless(&answer, 5, text);
+        let explained = json!({"rollout": "ab".repeat(32), "node": "robot-1", "reasons": [WORDS, WORDS]});
+        is_shown_harmless(&explained, 2, explanation);
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn run(home: &Path, args: StatusArgs, screen: &Screen) -> Resul
             screen.line("\x1b[2J\x1b[H")?;
         }
         screen.show(&status, text)?;
-        if !args.watch {
+        if !args.watch || !screen.is_read() {
             return Ok(());
         }
         // The first tick is at once.

@@ -38,7 +38,7 @@ pub(super) async fn watch(
     limit: Option<Duration>,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
-    let follower = Follower { lines: screen.is_json(), ..Follower::new(screen) };
+    let follower = Follower { changes: true, ..Follower::new(screen) };
     let (exit, last) = follow(client, &rollout, limit.unwrap_or(FOR_EVER), follower).await?;
     // The last line of JSON has said it.
     if let Some(last) = last.filter(|_| !screen.is_json()) {
@@ -47,7 +47,7 @@ pub(super) async fn watch(
     Ok(exit)
 }
 
-/// Shows each change until the end, and gives how it ended; nothing where it was interrupted. Every change is awaited from
+/// Shows each change until the end, and gives how it ended; nothing where it was interrupted, or nobody reads on. Every change is awaited from
 /// the agent, none is polled for.
 async fn follow(
     client: &mut Client,
@@ -60,7 +60,7 @@ async fn follow(
     let last = loop {
         let request = Request::RolloutShow { rollout: id.to_owned(), after };
         let answer = tokio::select! {
-            answer = client.ask::<Rollout>(&request) => answer?,
+            answer = client.ask::<Rollout>(&request) => follower.screen.tamed(answer?)?,
             () = sleep_until(deadline) => {
                 follower.finish();
                 return Err(Failure {
@@ -78,6 +78,9 @@ async fn follow(
         if let Some(exit) = outcome(&answer) {
             follower.finish();
             break (exit, Some(answer));
+        }
+        if follower.tells_nobody() {
+            return Ok((Exit::Done, None));
         }
         after = Some(answer.revision);
     };
@@ -101,8 +104,9 @@ fn exit(state: &str) -> Exit {
 /// Shows changes: a bar a node on a terminal, a line a change where piped; with `--json` a value a change, or nothing.
 struct Follower<'a> {
     screen: &'a Screen,
-    /// Whether `--json` prints each change.
-    lines: bool,
+    /// Whether each change is what is asked for, and not how it ends: then `--json` prints it, and nothing is left to do when
+    /// nobody reads on.
+    changes: bool,
     /// What was last printed as JSON, less what changes with time alone.
     printed: Option<Value>,
     /// The rollout's state and which waves are open, as last shown.
@@ -114,7 +118,7 @@ struct Follower<'a> {
 impl<'a> Follower<'a> {
     fn new(screen: &'a Screen) -> Self {
         let bars = MultiProgress::new();
-        Self { screen, lines: false, printed: None, whole: Default::default(), bars, seen: BTreeMap::new() }
+        Self { screen, changes: false, printed: None, whole: Default::default(), bars, seen: BTreeMap::new() }
     }
 
     fn follow(&mut self, rollout: &Rollout) -> Result<(), Failure> {
@@ -137,9 +141,14 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
+    /// Whether whoever asked for the changes went away.
+    fn tells_nobody(&self) -> bool {
+        self.changes && !self.screen.is_read()
+    }
+
     /// One line of JSON, where anything changed that time alone does not change.
     fn print(&mut self, rollout: &Rollout) -> Result<(), Failure> {
-        if !self.lines {
+        if !self.changes {
             return Ok(());
         }
         let mut lasting = rollout.clone();
@@ -150,7 +159,7 @@ impl<'a> Follower<'a> {
             return Ok(());
         }
         self.printed = Some(lasting);
-        self.screen.show(rollout, |_, _| String::new())
+        self.screen.print(rollout)
     }
 
     /// Says what became of the rollout and its waves.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use sedge_statement::millis;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
@@ -114,7 +115,7 @@ impl<'a> Report<'a> {
         let ok = !self.has_failed();
         let elapsed = self.began.elapsed();
         let whole = Whole { ok, nodes: self.nodes, elapsed_ms: millis(elapsed), checks: &self.checks };
-        self.screen.show(&whole, |whole, paint| {
+        self.screen.show_as_it_is(&whole, |whole, paint| {
             let mut table = Table::new(["CHECK", "IS", "TIME", "SEEN"]);
             for check in whole.checks {
                 let (tone, word) = if check.ok { (Tone::Good, "well") } else { (Tone::Bad, "not well") };
@@ -141,8 +142,4 @@ impl<'a> Report<'a> {
             let _ = self.screen.line(text);
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

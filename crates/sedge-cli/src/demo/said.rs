@@ -1,11 +1,8 @@
 //! What a model answered, tensors or text.
 
 use anyhow::{Context, Result, bail};
-use sedge_agent::api::Inference;
+use sedge_agent::api::{Inference, TEXT_DATATYPE};
 use sedge_statement::{Asked, Probe, Tensor};
-
-/// The Open Inference Protocol's word for text.
-const BYTES: &str = "BYTES";
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +17,7 @@ impl Said {
     /// Reads what `sedge infer --json` printed.
     pub(super) fn of(inference: &Inference) -> Result<Self> {
         if let [output] = inference.outputs.as_slice()
-            && output["datatype"] == BYTES
+            && output["datatype"] == TEXT_DATATYPE
         {
             let text = output["data"][0].as_str().context("an answer of text without a text")?;
             return Ok(Self::Text(text.to_owned()));

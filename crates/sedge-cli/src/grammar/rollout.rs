@@ -35,6 +35,12 @@ pub(crate) enum RolloutCommand {
         /// The node's name, its id or the first digits of it
         node: String,
     },
+    /// Agree to it, and to its release, as the authority that this node is
+    #[command(after_help = "Example:\n  sedge rollout show 3f9a1c && sedge rollout approve 3f9a1c")]
+    Approve {
+        /// Its id, or at least six digits of it
+        rollout: String,
+    },
     /// Start nothing new until resumed
     #[command(after_help = "Example:\n  sedge rollout pause 3f9a1c --reason \"night shift\"")]
     Pause(ControlArgs),

@@ -3,12 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use automerge::{ActorId, Automerge, Change};
+use automerge::{Automerge, Change};
 use sedge_statement::ChangeHash;
 
-use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_LINKS};
-use crate::precheck::{self, Expected, Refusal, Shape};
-use crate::schema::{Content, Node};
+use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_CHAIN_COST, MAX_LINKS};
+use crate::precheck::{self, Expected, MAX_LINK_COST, Refusal, Shape};
+use crate::schema::{COMPLETE_AFTER, Content, Node, PREVIOUS};
 use crate::segment::Segment;
 
 /// Why links that the author signed are not adopted. The author's fault, and the sender's too, since no honest node holds them.
@@ -24,8 +24,11 @@ pub enum AdoptError {
         refusal: Refusal,
     },
     /// More than an epoch may hold.
-    #[error("more than {MAX_LINKS} links or {MAX_CHAIN_BYTES} bytes in one epoch")]
+    #[error("more than {MAX_LINKS} links, {MAX_CHAIN_BYTES} bytes or {MAX_CHAIN_COST} bytes of memory in one epoch")]
     TooLarge,
+    /// More than its author may have, all epochs together.
+    #[error("more than one author may have")]
+    NoRoom,
     /// Automerge refuses the links, or panics on them.
     #[error("does not apply")]
     DoesNotApply,
@@ -37,12 +40,18 @@ pub enum AdoptError {
     NoHandover,
 }
 
-/// How many links are adopted between two proofs that the whole document loads again.
-const RELOAD_EVERY: u64 = 16;
+/// With which links the whole document is proven to load again: each is four times the one before, so that all these proofs together load
+/// a third more links than the document has.
+const RELOADED_AT: [u64; 3] = [16, 64, 256];
+
+/// A document is loaded whole while at most so many times as many links are held as come: loading costs a link about a quarter of what
+/// applying and proving it costs.
+const LOADED_FROM: usize = 3;
 
 impl Chain {
-    /// Adopts the links of `segment` from position `skip` on, which must extend what is held, or changes nothing.
-    pub(crate) fn adopt(&mut self, segment: Segment, skip: usize) -> Result<(), AdoptError> {
+    /// Adopts the links of `segment` from position `skip` on, which must extend what is held, or changes nothing. The document may come to
+    /// count for `room` bytes of its author's share.
+    pub(crate) fn adopt(&mut self, segment: Segment, skip: usize, room: usize) -> Result<(), AdoptError> {
         let Segment { head, links } = segment;
         let fresh: Vec<Link> = links
             .into_iter()
@@ -53,12 +62,12 @@ impl Chain {
         if self.held() + fresh.len() as u64 > MAX_LINKS || self.bytes + bytes > MAX_CHAIN_BYTES {
             return Err(AdoptError::TooLarge);
         }
-        let counting = self.cut.map_or(fresh.len(), |cut| {
-            usize::try_from(cut.saturating_sub(self.held())).unwrap_or(usize::MAX).min(fresh.len())
+        let counting = self.bound().map_or(fresh.len(), |bound| {
+            usize::try_from(bound.saturating_sub(self.held())).unwrap_or(usize::MAX).min(fresh.len())
         });
         // The last good state is in the links themselves. A copy of the document for every link would cost more than all checks together, so the
         // document itself is the scratch copy, and is made again from its links where the new ones fail. So is the shape.
-        if let Err(refusal) = self.advance(&fresh[..counting]) {
+        if let Err(refusal) = self.advance(&fresh[..counting], room) {
             self.rebuild()?;
             return Err(refusal);
         }
@@ -68,48 +77,107 @@ impl Chain {
     }
 
     /// Rebuilds a chain from links that this node adopted before. They are checked as if they came; only Automerge, which had them then, is left
-    /// out.
+    /// out; and links past the cut are not checked, as they were not when they came.
     pub(crate) fn restore(&mut self, links: Vec<Link>) -> Result<(), AdoptError> {
-        self.bytes = links.iter().map(|link| link.raw.len()).sum();
         self.links = links;
+        self.forget_past_cut();
         self.rebuild()
     }
 
-    /// Counts nothing from `from` on any more: a fork is proven there. Answers whether anything changed.
-    pub(crate) fn cut_before(&mut self, from: u64) -> Result<bool, AdoptError> {
+    /// Counts nothing from `from` on any more: a fork is proven there.
+    pub(crate) fn cut_before(&mut self, from: u64) -> Result<(), AdoptError> {
         let cut = from.saturating_sub(1);
         if self.cut.is_some_and(|known| known <= cut) {
-            return Ok(false);
+            return Ok(());
         }
         self.cut = Some(cut);
-        let keep = if cut == 0 { 0 } else { self.next_head(cut).unwrap_or(self.held()) };
+        self.forget_past_cut();
+        self.rebuild()
+    }
+
+    /// Keeps of the links past the cut only those up to the head that proves the links before it.
+    fn forget_past_cut(&mut self) {
+        if let Some(cut) = self.cut {
+            let keep = if cut == 0 { 0 } else { self.next_head(cut).unwrap_or(self.held()) };
+            self.links.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+        }
+        self.bytes = self.links.iter().map(|link| link.raw.len()).sum();
+    }
+
+    /// Counts no more links than `limit`, or as many as there are again. Those past it stay, in case what revoked their author is itself
+    /// taken back; where they then prove to be none that can be taken, they go.
+    pub(crate) fn limit(&mut self, limit: Option<u64>) {
+        let (narrower, before) = (self.limit, self.len());
+        self.limit = limit;
+        if self.len() == before || self.rebuild().is_ok() {
+            return;
+        }
+        // They came past a limit, and so were not checked when they came.
+        self.limit = narrower;
+        let keep = if before == 0 { 0 } else { self.next_head(before).unwrap_or(before) };
         self.links.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
         self.bytes = self.links.iter().map(|link| link.raw.len()).sum();
-        self.rebuild()?;
-        Ok(true)
+        let _ = self.rebuild();
     }
 
     /// Moves document, shape and handover past the links; after an error they are unusable.
-    fn advance(&mut self, links: &[Link]) -> Result<(), AdoptError> {
+    fn advance(&mut self, links: &[Link], room: usize) -> Result<(), AdoptError> {
         let held = self.held();
-        check_links(links, held, self.hash_at(held), &self.actor, &mut self.shape).map_err(refused)?;
-        self.automerge()?;
-        let doc = self.doc.take().expect("it was just made");
-        self.doc = OnceLock::from(try_links(doc, held, links)?);
+        let (mut previous, mut bytes) = (self.hash_at(held), self.bytes);
+        for (seq, link) in (held + 1..).zip(links) {
+            // Asked of each link, so that what is taken does not hang on how many came at once.
+            if self.is_full_with(seq - 1, bytes) {
+                return Err(AdoptError::TooLarge);
+            }
+            if self.shape.cost() + MAX_LINK_COST > room {
+                return Err(AdoptError::NoRoom);
+            }
+            self.check(seq, previous, link)?;
+            previous = Some(link.hash);
+            bytes += link.raw.len();
+        }
+        self.doc = OnceLock::from(self.try_links(links)?);
         self.reading.take();
-        if self.handover.is_none() {
-            self.read_handover(held + links.len() as u64)?;
+        Ok(())
+    }
+
+    /// Checks a link that follows those before it, and moves shape and handover past it.
+    ///
+    /// What the epoch follows is read right behind its first link: later ones may come with it or not, and must not tell otherwise.
+    fn check(&mut self, seq: u64, previous: Option<ChangeHash>, link: &Link) -> Result<(), AdoptError> {
+        let expected = Expected { actor: &self.actor, seq, previous };
+        precheck::check(&link.raw, expected, &mut self.shape).map_err(|refusal| AdoptError::Link { seq, refusal })?;
+        if self.shape.cost() > MAX_CHAIN_COST {
+            return Err(AdoptError::TooLarge);
+        }
+        if seq == 1 && self.id.epoch > 0 {
+            self.handover = Some(read_handover(&self.shape).ok_or(AdoptError::NoHandover)?);
         }
         Ok(())
+    }
+
+    /// The Automerge document with links that follow those that count, proven to load again. Takes the one without them.
+    ///
+    /// Where the links are many beside those before, the whole document is loaded, which is proof in itself. Where they are few, or it does not load,
+    /// they are applied to the document that is there.
+    pub(super) fn try_links(&mut self, links: &[Link]) -> Result<Automerge, AdoptError> {
+        let held = self.counting();
+        if links.len() * LOADED_FROM >= held.len()
+            && let Some(doc) = load_links(held, links, &self.actor)
+        {
+            return Ok(doc);
+        }
+        self.automerge()?;
+        let doc = self.doc.take().expect("it was just made");
+        apply_proven(doc, self.held(), links)
     }
 
     /// The Automerge document of the links that count.
     pub(crate) fn automerge(&self) -> Result<&Automerge, AdoptError> {
         if self.doc.get().is_none() {
-            let mut empty = Automerge::new();
-            empty.set_actor(ActorId::from(self.actor));
-            let doc = apply_links(empty, self.counting()).ok_or(AdoptError::DoesNotApply)?;
-            let _ = self.doc.set(doc);
+            let links = self.counting();
+            let doc = load_links(links, &[], &self.actor).or_else(|| apply_links(Automerge::new(), links));
+            let _ = self.doc.set(doc.ok_or(AdoptError::DoesNotApply)?);
         }
         Ok(self.doc.get().expect("it was just made"))
     }
@@ -119,55 +187,40 @@ impl Chain {
     }
 
     fn rebuild(&mut self) -> Result<(), AdoptError> {
-        let mut shape = Shape::default();
-        self.handover = None;
+        (self.shape, self.handover) = (Shape::default(), None);
         self.doc.take();
         self.reading.take();
-        check_links(self.counting(), 0, None, &self.actor, &mut shape).map_err(refused)?;
-        self.shape = shape;
-        self.read_handover(self.len())
-    }
-
-    /// Reads what the first link of a later epoch says of the one before.
-    fn read_handover(&mut self, links: u64) -> Result<(), AdoptError> {
-        if self.id.epoch > 0 && links > 0 {
-            self.handover = Some(read_handover(&self.shape).ok_or(AdoptError::NoHandover)?);
-        }
-        Ok(())
+        let counting = usize::try_from(self.len()).unwrap_or(usize::MAX);
+        let links = std::mem::take(&mut self.links);
+        let mut previous = None;
+        let checked = (1..).zip(&links[..counting]).try_for_each(|(seq, link)| {
+            let before = previous.replace(link.hash);
+            self.check(seq, before, link)
+        });
+        self.links = links;
+        checked
     }
 }
 
-fn refused((seq, refusal): (u64, Refusal)) -> AdoptError {
-    AdoptError::Link { seq, refusal }
-}
-
-/// Checks links that follow `held` ones; answers which is refused, and why.
-fn check_links(
-    links: &[Link],
-    held: u64,
-    mut previous: Option<ChangeHash>,
-    actor: &[u8],
-    shape: &mut Shape,
-) -> Result<(), (u64, Refusal)> {
-    for (seq, link) in (held + 1..).zip(links) {
-        let place =
-            precheck::check(&link.raw, Expected { actor, seq, previous }, shape).map_err(|refusal| (seq, refusal))?;
-        previous = Some(place.hash);
-    }
-    Ok(())
+/// Loads the whole document as Automerge would have saved it; none where it does not come out with the head of the last link, which
+/// may as well be the fault of how the document was written: then the links have yet to be applied.
+pub(super) fn load_links(held: &[Link], links: &[Link], actor: &[u8]) -> Option<Automerge> {
+    let last = links.last().or(held.last())?.hash;
+    let saved = precheck::document(held.iter().chain(links).map(|link| link.raw.as_slice()), actor, last).ok()?;
+    let loaded = catch_unwind(AssertUnwindSafe(|| Automerge::load(&saved).ok().filter(|doc| heads_are(doc, last))));
+    loaded.ok().flatten()
 }
 
 /// Applies links, and proves that the document survives being stored.
 ///
 /// A stored document keeps operations, not changes; loading makes the changes again from the operations and compares hashes. So the new changes
-/// are made again here, by the same code, and must be the bytes that came. At every [`RELOAD_EVERY`]th link and at the first the whole
-/// document is stored and loaded instead, which costs as much as all its links and says more: the head that comes out of it is a hash over
-/// every change made again.
-fn try_links(doc: Automerge, held: u64, links: &[Link]) -> Result<Automerge, AdoptError> {
+/// are made again here, by the same code, and must be the bytes that came. At the links [`RELOADED_AT`] the whole document is stored and loaded
+/// instead, which costs as much as all its links and says more: the head that comes out of it is a hash over every change made again.
+fn apply_proven(doc: Automerge, held: u64, links: &[Link]) -> Result<Automerge, AdoptError> {
     let Some(last) = links.last() else { return Ok(doc) };
     let before = doc.get_heads();
     let doc = apply_links(doc, links).ok_or(AdoptError::DoesNotApply)?;
-    let reload = held == 0 || held / RELOAD_EVERY != (held + links.len() as u64) / RELOAD_EVERY;
+    let reload = RELOADED_AT.iter().any(|at| (held + 1..=held + links.len() as u64).contains(at));
     let proof = catch_unwind(AssertUnwindSafe(|| {
         if reload {
             return reloads(&doc, last.hash);
@@ -198,13 +251,13 @@ fn heads_are(doc: &Automerge, hash: ChangeHash) -> bool {
 }
 
 fn read_handover(doc: &impl Content) -> Option<Handover> {
-    let Ok(Some(Node::Map(previous))) = doc.get(&doc.root(), "previous") else { return None };
+    let Ok(Some(Node::Map(previous))) = doc.get(&doc.root(), PREVIOUS) else { return None };
     let Ok(Some(Node::Unsigned(seq))) = doc.get(&previous, "seq") else { return None };
     let head = match doc.get(&previous, "head") {
         Ok(Some(Node::Bytes(bytes))) if seq > 0 => Some(ChangeHash::from_bytes(bytes.as_ref().try_into().ok()?)),
         Ok(Some(Node::Null)) if seq == 0 => None,
         _ => return None,
     };
-    let Ok(Some(Node::Unsigned(complete_after))) = doc.get(&doc.root(), "complete_after") else { return None };
+    let Ok(Some(Node::Unsigned(complete_after))) = doc.get(&doc.root(), COMPLETE_AFTER) else { return None };
     (1..=MAX_LINKS).contains(&complete_after).then_some(Handover { head, seq, complete_after })
 }

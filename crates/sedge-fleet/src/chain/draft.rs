@@ -6,6 +6,7 @@ use sedge_statement::Timestamp;
 
 use super::{Chain, Handover};
 use crate::precheck::{self, Expected, Refusal};
+use crate::schema::{COMPLETE_AFTER, PREVIOUS};
 
 /// Why a link could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +46,9 @@ impl Chain {
 
 /// Writes what a later epoch's first link says.
 pub(crate) fn put_handover(doc: &mut impl Transactable, handover: Handover) -> Result<(), AutomergeError> {
-    let previous = doc.put_object(ROOT, "previous", ObjType::Map)?;
+    let previous = doc.put_object(ROOT, PREVIOUS, ObjType::Map)?;
     let head = handover.head.map_or(ScalarValue::Null, |head| ScalarValue::Bytes(head.as_bytes().to_vec()));
     doc.put(&previous, "head", head)?;
     doc.put(&previous, "seq", handover.seq)?;
-    doc.put(ROOT, "complete_after", handover.complete_after)
+    doc.put(ROOT, COMPLETE_AFTER, handover.complete_after)
 }

@@ -1,11 +1,11 @@
 //! Objects and evidence: the set that syncs by id.
 
-use sedge_statement::{NodeId, Object, ObjectError, ObjectId, ObjectKind, Timestamp};
+use sedge_statement::{NodeId, Object, ObjectError, ObjectId, ObjectKind, Revocation, RootVersion, Timestamp};
 
 use super::{Effect, Fleet, send, send_all};
 use crate::documents::Documents;
 use crate::frame::{Cause, Frame, Item};
-use crate::membership::CertificateRefusal;
+use crate::membership::{CertificateRefusal, RevocationRefusal, RootsRefusal};
 use crate::record::{self, Write};
 use crate::{Finding, FindingKind};
 
@@ -25,6 +25,12 @@ pub enum PublishError {
     /// The certificate is not in effect with what is known; publish its issuer's first, or issue it otherwise.
     #[error("the certificate {0}")]
     Certificate(#[from] CertificateRefusal),
+    /// The revocation is not kept; have somebody sign it who may.
+    #[error("the revocation {0}")]
+    Revocation(#[from] RevocationRefusal),
+    /// The version of the roots is not kept; propose one that can hold, as a root.
+    #[error("the version of the roots {0}")]
+    Roots(#[from] RootsRefusal),
     /// Its signer has published as much as one signer may.
     #[error("its signer has published too much")]
     OverQuota,
@@ -43,6 +49,7 @@ impl Fleet {
         out.push(Effect::Persist(vec![write]));
         let frame = Frame::Items { cause: Cause::New, items: vec![Item::Object(bytes)] };
         send_all(self.others(None), &frame, &mut out);
+        self.settle(&mut out);
         self.changed(&mut out);
         Ok(out)
     }
@@ -56,31 +63,67 @@ impl Fleet {
         if !self.objects.has_room(&object, bytes) {
             return Err(PublishError::OverQuota);
         }
-        if object.kind() == ObjectKind::CERTIFICATE {
-            // One without a path could be made by anybody, in any number: it comes again once its issuer's is here.
-            self.membership.judge(&object.body()?)?;
-            self.membership.add(&object)?;
-        } else if !self.is_known(&object.signer()) {
-            return Err(PublishError::NotAMember);
+        match object.kind() {
+            ObjectKind::CERTIFICATE => {
+                // One without a path could be made by anybody, in any number: it comes again once its issuer's is here.
+                self.membership.judge(&object.body()?)?;
+                self.membership.insert(&object)?;
+            }
+            ObjectKind::REVOCATION => self.membership.add_revocation(&object)?,
+            ObjectKind::ROOTS => self.membership.add_roots(&object)?,
+            _ if self.is_known(&object.signer()) => {}
+            _ => return Err(PublishError::NotAMember),
         }
         let write = Write { key: record::object_key(&id), value: Some(object.to_bytes()) };
         self.objects.insert(id, object, bytes);
         Ok(Some(write))
     }
 
+    /// Brings what was kept into effect: whose word is taken back says no more, and is heard no more.
+    pub(super) fn settle(&mut self, out: &mut Vec<Effect>) {
+        self.membership.settle();
+        let adopted: Vec<Write> =
+            self.membership.take_adopted().iter().map(|(version, id)| record::roots(*version, id)).collect();
+        if !adopted.is_empty() {
+            out.push(Effect::Persist(adopted));
+        }
+        self.documents.limit(self.membership.all_revoked());
+        let revoked = self.peers.iter().filter(|(id, peer)| !peer.dismissed && self.membership.revoked(id).is_some());
+        for peer in revoked.map(|(id, _)| *id).collect::<Vec<NodeId>>() {
+            self.dismiss(peer, out);
+        }
+    }
+
+    /// Tells a revoked node so, hears it no more, and closes its connection with the next tick.
+    pub(super) fn dismiss(&mut self, peer: NodeId, out: &mut Vec<Effect>) {
+        let about = |object: &&Object| match object.kind() {
+            ObjectKind::REVOCATION => object.body::<Revocation>().is_ok_and(|revocation| revocation.subject == peer),
+            ObjectKind::ROOTS => object.body::<RootVersion>().is_ok_and(|roots| roots.leaving.contains_key(&peer)),
+            _ => false,
+        };
+        let told = self.objects.iter().map(|(_, object)| object).filter(about);
+        let items = told.map(|object| Item::Object(object.to_bytes())).collect();
+        send_items(peer, Cause::CatchUp, items, out);
+        if let Some(state) = self.peers.get_mut(&peer) {
+            (state.heard, state.dismissed) = (false, true);
+        }
+    }
+
     /// The ids of everything that syncs as a set, in order.
     pub(super) fn item_ids(&self) -> Vec<ObjectId> {
-        let mut ids: Vec<ObjectId> =
-            self.objects.ids().copied().chain(self.documents.forks().map(|(id, _)| id)).collect();
+        let objects = self
+            .objects
+            .iter()
+            .filter(|(id, object)| self.membership.is_in_effect(id, object) && self.is_known(&object.signer()));
+        let forks = self.documents.forks_of().filter(|(author, _)| self.is_known(author)).map(|(_, id)| id);
+        let mut ids: Vec<ObjectId> = objects.map(|(id, _)| *id).chain(forks).collect();
         ids.sort_unstable();
         ids
     }
 
     fn item(&self, id: &ObjectId) -> Option<Item> {
         let object = self.objects.get(id).map(|object| Item::Object(object.to_bytes()));
-        object.or_else(|| {
-            self.documents.forks().find(|(known, _)| known == id).map(|(_, bytes)| Item::Fork(bytes.to_vec()))
-        })
+        object.or_else(|| self.documents.evidence(id).map(|bytes| Item::Fork(bytes.to_vec())))
     }
 
     pub(super) fn on_items(
@@ -103,6 +146,7 @@ impl Fleet {
         }
         let fresh = self.take_objects(objects, out);
         if !fresh.is_empty() {
+            self.settle(out);
             let writes = fresh.iter().map(|(write, _)| write.clone()).collect();
             out.push(Effect::Persist(writes));
             if cause == Cause::New {
@@ -131,6 +175,7 @@ impl Fleet {
                     Err(reason) => refused.push((object, bytes, reason)),
                 }
             }
+            self.membership.settle();
             if refused.is_empty() || fresh.len() == before {
                 for (object, _, reason) in refused {
                     self.note_refused(&object, reason, out);
@@ -147,7 +192,10 @@ impl Fleet {
             PublishError::NotAMember => return,
             // Its issuer may well be on its way, and an unknown key cannot be named: there are too many.
             PublishError::Certificate(CertificateRefusal::UnknownIssuer) => return,
+            // The root that proposed it is on its way too.
+            PublishError::Roots(RootsRefusal::NotARoot) => return,
             PublishError::Certificate(_) | PublishError::Object(_) => FindingKind::BadCertificate,
+            PublishError::Revocation(_) | PublishError::Roots(_) => FindingKind::NotAllowed,
         };
         if self.is_known(&object.signer()) {
             self.note(Finding::new(kind, object.signer(), None, reason), out);

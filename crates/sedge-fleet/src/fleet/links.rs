@@ -48,7 +48,7 @@ impl Fleet {
         };
         let others = if cause == Cause::New { self.others(Some(peer)) } else { Vec::new() };
         let forward = (!others.is_empty()).then(|| links_frame(Cause::New, first_seq, &segment));
-        let offered = self.documents.offer(segment);
+        let offered = self.documents.offer(peer, segment);
         if let Some(state) = self.peers.get_mut(&peer) {
             match &offered {
                 Offered::Missing(from_seq) => state.asked_before(doc.clone(), *from_seq, offer, now),
@@ -56,7 +56,18 @@ impl Fleet {
             }
         }
         match offered {
-            Offered::Known => {}
+            Offered::Known | Offered::Staged => {}
+            // What came before it is on its way, or was lost: it comes again with this.
+            Offered::Early => {
+                if let Some(state) = self.peers.get_mut(&peer) {
+                    state.hurry(now);
+                }
+            }
+            // Its author's fault alone: who holds another end of the epoch before took it in good faith.
+            Offered::Unfollowed => {
+                let detail = "an epoch that does not follow the end of the one before";
+                self.note(Finding::new(FindingKind::BadChange, doc.author, Some(doc), detail), out);
+            }
             Offered::Adopted(writes) => {
                 out.push(Effect::Persist(writes));
                 match cause {
@@ -73,7 +84,7 @@ impl Fleet {
                 self.fault(peer, "passed on a change that no honest node accepts", out);
             }
             Offered::OverQuota => {
-                let detail = "more documents or bytes than one author may have";
+                let detail = "more than one author may have";
                 self.note(Finding::new(FindingKind::OverQuota, doc.author, Some(doc), detail), out);
             }
         }
@@ -104,19 +115,14 @@ impl Fleet {
     pub(super) fn announce_fork(&mut self, forked: Forked, from: Option<NodeId>, out: &mut Vec<Effect>) {
         let Forked { id, writes } = forked;
         out.push(Effect::Persist(writes));
-        let evidence = self.documents.forks().find(|(known, _)| *known == id).map(|(_, bytes)| bytes.to_vec());
-        if let Some(bytes) = evidence {
-            let frame = Frame::Items { cause: Cause::New, items: vec![Item::Fork(bytes)] };
+        if let Some(bytes) = self.documents.evidence(&id) {
+            let frame = Frame::Items { cause: Cause::New, items: vec![Item::Fork(bytes.to_vec())] };
             send_all(self.others(from), &frame, out);
         }
         self.changed(out);
     }
 
-    pub(super) fn on_want(&mut self, peer: NodeId, doc: &DocId, from_seq: u64, now: Timestamp, out: &mut Vec<Effect>) {
-        self.send_pages(peer, doc, from_seq, now, out);
-    }
-
-    /// Sends all links of a document from `from_seq` on; answers how many bytes that was.
+    /// Sends all links of a document from `from_seq` on, as long as the peer's share lasts; answers how many bytes that was.
     pub(super) fn send_pages(
         &mut self,
         peer: NodeId,
@@ -124,23 +130,25 @@ impl Fleet {
         mut from_seq: u64,
         now: Timestamp,
         out: &mut Vec<Effect>,
-    ) -> usize {
+    ) -> Result<usize, ShareSpent> {
+        let (Some(chain), Some(state)) = (self.documents.chain(doc), self.peers.get_mut(&peer)) else { return Ok(0) };
         let mut sent = 0;
-        let Some(chain) = self.documents.chain(doc) else { return sent };
-        while let Some(Side { head, links }) = chain.page(from_seq) {
-            let first_seq = from_seq;
-            from_seq = head.seq + 1;
-            let bytes: usize = links.iter().map(Vec::len).sum();
-            let Some(state) = self.peers.get_mut(&peer) else { return sent };
+        // Nothing is copied before it is known that it may be sent.
+        while let Some((end, bytes)) = chain.page(from_seq) {
             if !state.may_answer(bytes, now) {
-                return sent;
+                return Err(ShareSpent);
             }
-            sent += bytes;
-            send(peer, &Frame::Links { cause: Cause::CatchUp, head, first_seq, links }, out);
+            let Side { head, links } = chain.stretch(from_seq, end);
+            send(peer, &Frame::Links { cause: Cause::CatchUp, head, first_seq: from_seq, links }, out);
+            (from_seq, sent) = (end + 1, sent + bytes);
         }
-        sent
+        Ok(sent)
     }
 }
+
+/// A peer has been answered as much as it may be in this second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ShareSpent;
 
 /// The frame that carries a segment.
 pub(super) fn links_frame(cause: Cause, first_seq: u64, segment: &Segment) -> Frame {

@@ -6,7 +6,7 @@
 //! - of an object, that its bytes give the digest that is its name: no signature is verified again, since the digest covers it;
 //! - of a document, each record's own checksum, the links' hashes up to the last signed head, that head's signature, and the whole check of
 //!   every link, which also gives what the document says. One signature covers all before it;
-//! - of evidence, all of it: it is rare.
+//! - of evidence, all of it, and before any document: what a fork cut off was not checked when it came, and is not now.
 //!
 //! Automerge is given this node's own documents, to write on; others' when their next link comes. It had every link before the link was stored.
 //!
@@ -15,7 +15,9 @@
 
 use std::collections::BTreeMap;
 
-use sedge_statement::{DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId};
+use sedge_statement::{
+    DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId, ObjectKind, RootsId, Scope,
+};
 
 use super::Fleet;
 use crate::chain::{AdoptError, Chain, Link};
@@ -86,6 +88,7 @@ impl std::fmt::Display for Name<'_> {
             Some(Key::Link(doc, seq)) => write!(f, "link {seq} of {doc}"),
             Some(Key::Object(id)) => write!(f, "object {}", id.short()),
             Some(Key::Fork(id)) => write!(f, "evidence {}", id.short()),
+            Some(Key::Roots(version)) => write!(f, "version {version} of the roots"),
             None => self.0.iter().take(16).try_for_each(|byte| write!(f, "{byte:02x}")),
         }
     }
@@ -100,7 +103,10 @@ struct Sorted {
     documents: BTreeMap<DocId, Vec<StoredLink>>,
     objects: BTreeMap<ObjectId, (Object, usize)>,
     forks: Vec<(ObjectId, Vec<u8>)>,
+    roots: BTreeMap<u32, RootsId>,
     damage: Vec<Damage>,
+    /// The keys of records that are whole and count for nothing any more.
+    needless: Vec<Vec<u8>>,
 }
 
 /// Records that are left out.
@@ -128,14 +134,13 @@ impl Fleet {
         for (key, value) in records {
             sorted.add(key, value)?;
         }
-        let documents = sorted.restore_documents(me)?;
         let mut fleet = Self {
             mesh,
             me,
             membership: Membership::new(genesis.clone(), mesh),
             genesis,
             objects: Objects::default(),
-            documents,
+            documents: Documents::default(),
             findings: Findings::default(),
             debris: Vec::new(),
             peers: BTreeMap::new(),
@@ -143,33 +148,56 @@ impl Fleet {
             fold: Fold::default(),
             unfolded: true,
         };
+        for (version, id) in std::mem::take(&mut sorted.roots) {
+            fleet.membership.remember_adopted(version, id);
+        }
+        // Before the documents: what is kept of a revoked author says how many of its links were ever checked.
+        fleet.restore_objects(std::mem::take(&mut sorted.objects));
+        let adopted = fleet.membership.take_adopted();
+        fleet.debris.extend(adopted.iter().map(|(version, id)| record::roots(*version, id)));
+        fleet.documents = sorted.restore_documents(me, std::mem::take(&mut fleet.documents))?;
+        fleet.debris.extend(sorted.needless.into_iter().map(|key| Write { key, value: None }));
         for Damage { keys, doc, what } in sorted.damage {
             fleet.findings.note(Finding::new(FindingKind::Damaged, me, doc, what));
             fleet.debris.extend(keys.into_iter().map(|key| Write { key, value: None }));
         }
-        fleet.restore_objects(sorted.objects);
         Ok(fleet)
     }
 
-    /// Certificates were acceptable in the order they came, which the store does not keep: any that now is goes in, until none is left.
-    fn restore_objects(&mut self, mut waiting: BTreeMap<ObjectId, (Object, usize)>) {
-        loop {
-            let before = waiting.len();
-            waiting.retain(|_, (object, bytes)| self.keep(object.clone(), *bytes).is_err());
-            if waiting.len() == before {
-                break;
+    /// Objects were acceptable in the order they came, which the store does not keep: all go in, and are judged together.
+    fn restore_objects(&mut self, objects: BTreeMap<ObjectId, (Object, usize)>) {
+        for (id, (object, bytes)) in objects {
+            let restored = match object.kind() {
+                ObjectKind::CERTIFICATE => self.membership.insert(&object).is_ok(),
+                ObjectKind::REVOCATION => {
+                    object.body().map(|r| self.membership.put_revocation(id, object.signer(), r)).is_ok()
+                }
+                ObjectKind::ROOTS => object.body().map(|v| self.membership.put_roots(object.signer(), v)).is_ok(),
+                _ => true,
+            };
+            if restored {
+                self.objects.insert(id, object, bytes);
+            } else {
+                let detail = "a stored object is not accepted any more";
+                self.findings.note(Finding::new(FindingKind::BadCertificate, object.signer(), None, detail));
             }
         }
-        for (object, _) in waiting.into_values() {
-            let detail = "a stored object is not accepted any more";
-            self.findings.note(Finding::new(FindingKind::BadCertificate, object.signer(), None, detail));
-        }
+        self.membership.settle();
+        self.documents.limit(self.membership.all_revoked());
     }
 }
 
 impl Sorted {
     fn new(mesh: MeshId) -> Self {
-        Self { mesh, documents: BTreeMap::new(), objects: BTreeMap::new(), forks: Vec::new(), damage: Vec::new() }
+        Self {
+            mesh,
+            documents: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            forks: Vec::new(),
+            roots: BTreeMap::new(),
+            damage: Vec::new(),
+            needless: Vec::new(),
+        }
     }
 
     fn add(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), OpenError> {
@@ -187,6 +215,10 @@ impl Sorted {
             },
             Some(Key::Fork(id)) if Evidence::id(&value) == id => self.forks.push((id, value)),
             Some(Key::Fork(_)) => self.leave_out(key, RecordError::Name),
+            Some(Key::Roots(version)) => match value.try_into() {
+                Ok(id) => drop(self.roots.insert(version, RootsId::from_bytes(id))),
+                Err(_) => self.leave_out(key, RecordError::Damaged),
+            },
         }
         Ok(())
     }
@@ -196,22 +228,22 @@ impl Sorted {
         self.damage.push(Damage { keys: vec![key], doc: None, what });
     }
 
-    /// Rebuilds every chain, and cuts those that forked.
-    fn restore_documents(&mut self, me: NodeId) -> Result<Documents, OpenError> {
-        let mut documents = Documents::default();
-        for (doc, mut links) in std::mem::take(&mut self.documents) {
+    /// Takes in the evidence, then rebuilds every chain as far as that lets it count.
+    fn restore_documents(&mut self, me: NodeId, mut documents: Documents) -> Result<Documents, OpenError> {
+        self.restore_evidence(&mut documents);
+        // The later epochs first: one that counts replaces those before it.
+        for (doc, mut links) in std::mem::take(&mut self.documents).into_iter().rev() {
             links.sort_by_key(|(seq, _)| *seq);
             let keys: Vec<u64> = links.iter().map(|(seq, _)| *seq).collect();
-            let (chain, damage) = restore(&doc, links, self.mesh);
-            if let Some((seq, source)) = damage {
-                if doc.author == me {
-                    return Err(OpenError::Record { key: record::link_key(&doc, seq), source });
-                }
-                let kept = chain.as_ref().map_or(0, |chain| chain.links_from(1).count() as u64);
-                let lost = keys.into_iter().filter(|seq| *seq > kept).map(|seq| record::link_key(&doc, seq));
-                let what = format_args!("link {seq} in the store: {source}").to_string();
-                self.damage.push(Damage { keys: lost.collect(), doc: Some(doc.clone()), what });
+            let over = doc.scope != Scope::Mesh || documents.is_over(&doc);
+            let (chain, damage) =
+                if over { (None, None) } else { restore(&doc, links, self.mesh, documents.beginning(&doc)) };
+            if let Some((seq, source)) = &damage
+                && doc.author == me
+            {
+                return Err(OpenError::Record { key: record::link_key(&doc, *seq), source: *source });
             }
+            let mut kept = 0;
             if let Some(chain) = chain {
                 // It is what the next link is written with.
                 if doc.author == me
@@ -219,16 +251,32 @@ impl Sorted {
                 {
                     return Err(OpenError::Record { key: record::link_key(&doc, chain.len()), source: error.into() });
                 }
-                documents.restore(doc, chain);
+                let held = chain.held();
+                kept = if documents.restore(chain, doc.author == me) { held } else { 0 };
             }
-        }
-        for (id, bytes) in std::mem::take(&mut self.forks) {
-            let opened = Documents::open_evidence(&bytes, self.mesh).map_err(RecordError::from);
-            if let Err(error) = opened.and_then(|evidence| Ok(documents.accept(evidence)?)) {
-                self.leave_out(record::fork_key(&id), error);
+            let gone = keys.into_iter().filter(|seq| *seq > kept).map(|seq| record::link_key(&doc, seq)).collect();
+            match damage {
+                Some((seq, source)) => {
+                    let what = format_args!("link {seq} in the store: {source}").to_string();
+                    self.damage.push(Damage { keys: gone, doc: Some(doc), what });
+                }
+                None => self.needless.extend(gone),
             }
         }
         Ok(documents)
+    }
+
+    /// Takes in the evidence that counts; the rest of it was stored by an earlier version.
+    fn restore_evidence(&mut self, documents: &mut Documents) {
+        let forks = std::mem::take(&mut self.forks);
+        for (id, bytes) in &forks {
+            let opened = Documents::open_evidence(bytes, self.mesh).map_err(RecordError::from);
+            if let Err(error) = opened.and_then(|evidence| Ok(documents.accept(evidence)?)) {
+                self.leave_out(record::fork_key(id), error);
+            }
+        }
+        let needless = forks.iter().filter(|(id, _)| documents.evidence(id).is_none());
+        self.needless.extend(needless.map(|(id, _)| record::fork_key(id)));
     }
 }
 
@@ -237,6 +285,7 @@ fn restore(
     doc: &DocId,
     links: Vec<(u64, Result<Link, RecordError>)>,
     mesh: MeshId,
+    beginning: Chain,
 ) -> (Option<Chain>, Option<(u64, RecordError)>) {
     let mut list: Vec<Link> = Vec::with_capacity(links.len());
     let mut damage = None;
@@ -259,7 +308,7 @@ fn restore(
             None => RecordError::NoHead,
             Some(Err(error)) => error.into(),
             Some(Ok(())) => {
-                let mut chain = Chain::new(doc.clone(), None);
+                let mut chain = beginning;
                 return match chain.restore(list) {
                     Ok(()) => (Some(chain), damage),
                     Err(error) => (None, damage.or(Some((seq, error.into())))),

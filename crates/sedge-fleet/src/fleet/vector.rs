@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sedge_statement::{DocId, NodeId, ObjectId, Scope, Timestamp};
 
+use super::links::ShareSpent;
 use super::{Effect, Fleet, send};
 use crate::frame::{Frame, Standing};
 
@@ -30,16 +31,16 @@ impl Fleet {
 
     /// Sends documents and items in pages that together leave no gap, so that what is in none is known to be absent.
     fn send_vector(&mut self, peer: NodeId, now: Timestamp, out: &mut Vec<Effect>) {
+        let (docs, items) =
+            (self.documents.chains().count(), self.objects.iter().count() + self.documents.forks().count());
+        if !self.peers.get_mut(&peer).is_some_and(|state| state.may_answer(110 * docs + 32 * items, now)) {
+            return;
+        }
         let docs: Vec<Standing> = self
-            .documents
-            .chains()
+            .told()
             .filter_map(|(doc, chain)| Some(Standing { doc: doc.clone(), seq: chain.len(), head: chain.head()? }))
             .collect();
         let ids = self.item_ids();
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        if !state.may_answer(110 * docs.len() + 32 * ids.len(), now) {
-            return;
-        }
         for (from, to, ids) in pages(ids, IDS_PER_FRAME, |id| *id) {
             send(peer, &Frame::Set { from, to, ids }, out);
         }
@@ -92,7 +93,7 @@ impl Fleet {
         let mut sends: Vec<(DocId, u64)> = Vec::new();
         let mut wants: Vec<(DocId, u64)> = Vec::new();
         let mut ahead: BTreeMap<DocId, u64> = BTreeMap::new();
-        for (doc, chain) in self.documents.chains().filter(|(doc, _)| within(*doc, &from, &to)) {
+        for (doc, chain) in self.told().filter(|(doc, _)| within(*doc, &from, &to)) {
             match theirs.get(doc) {
                 None => sends.push((doc.clone(), 1)),
                 Some(their) if their.seq <= chain.len() && chain.hash_at(their.seq) != Some(their.head) => {
@@ -107,7 +108,7 @@ impl Fleet {
             let ours = self.documents.chain(&standing.doc);
             let len = ours.map_or(0, |chain| chain.len());
             let cut = self.documents.cut_of(&standing.doc).unwrap_or(u64::MAX);
-            if standing.seq > len && len < cut && !self.documents.is_replaced(&standing.doc) {
+            if standing.seq > len && len < cut && !self.documents.is_over(&standing.doc) {
                 if ahead.len() < WANTS_PER_VECTOR {
                     ahead.insert(standing.doc.clone(), standing.seq);
                 }
@@ -127,7 +128,11 @@ impl Fleet {
                 cut_short = true;
                 break;
             }
-            sent += self.send_pages(peer, &doc, from_seq, now, out);
+            match self.send_pages(peer, &doc, from_seq, now, out) {
+                Ok(bytes) => sent += bytes,
+                // The rest comes with the next digest, after this second.
+                Err(ShareSpent) => break,
+            }
         }
         if cut_short {
             self.go_on(peer, out);

@@ -4,10 +4,10 @@ use automerge::AutomergeError;
 use sedge_statement::{DocId, DocKind, SecretKey, SignedHead, Timestamp};
 
 use super::{Effect, Fleet, send_all};
-use crate::chain::{Chain, DraftError, Handover, MAX_CHAIN_BYTES, MAX_LINKS, put_handover};
+use crate::chain::{AdoptError, Chain, DraftError, Handover, MAX_LINKS, put_handover};
 use crate::documents::{Offered, doc_id};
 use crate::frame::Cause;
-use crate::precheck::{MAX_LINK_BYTES, Refusal};
+use crate::precheck::Refusal;
 use crate::schema::{Edit, apply, snapshot};
 use crate::segment::Segment;
 
@@ -40,8 +40,14 @@ pub enum WriteError {
     #[error("two signed histories of the document exist")]
     Forked,
     /// This node has written as much as one author may. It needs a new certificate under a new key.
-    #[error("more documents or bytes than one author may have")]
+    #[error("more than one author may have")]
     OverQuota,
+    /// Automerge makes a link of these edits that it would not take or load again. Write other edits; this version cannot say these.
+    #[error("the link {0}")]
+    Refused(#[source] AdoptError),
+    /// This node's key is revoked: nobody hears what it says. Join anew from an empty home, where that is wanted.
+    #[error("this node's key is revoked")]
+    Revoked,
     /// Automerge refuses the edits.
     #[error("automerge: {0}")]
     Automerge(#[source] AutomergeError),
@@ -81,33 +87,35 @@ impl Fleet {
         if let Some(edit) = edits.iter().find(|edit| edit.kind() != kind) {
             return Err(WriteError::OtherKind { wanted: edit.kind(), kind });
         }
-        let segments = match self.open_chain(kind) {
-            Some((id, chain)) => chain
-                .draft(now, |doc| apply(doc, edits))?
-                .map(|raw| self.sign(key, id, chain.len() + 1, raw, now))
-                .into_iter()
-                .collect(),
-            None => self.next_epoch(key, kind, now, edits)?,
+        // Nobody would hear it, and what it follows may count no more.
+        if self.membership.revoked(&self.me).is_some() {
+            return Err(WriteError::Revoked);
+        }
+        let (segments, writes) = match self.open_chain(kind) {
+            Some((id, chain)) => {
+                let Some(raw) = chain.draft(now, |doc| apply(doc, edits))? else { return Ok(Vec::new()) };
+                let segment = sign(key, self.mesh, id, chain.len() + 1, raw, now);
+                let writes = match self.documents.offer(self.me, segment.clone()) {
+                    Offered::Adopted(writes) => writes,
+                    Offered::OverQuota => return Err(WriteError::OverQuota),
+                    Offered::Refused(refusal) => return Err(WriteError::Refused(refusal)),
+                    // A link drafted on the end of a document extends it, unless what counts of it changed meanwhile.
+                    _ => return Err(WriteError::Unusable),
+                };
+                (vec![segment], writes)
+            }
+            // The whole epoch is made and checked before anything of it is kept.
+            None => match self.next_epoch(key, kind, now, edits)? {
+                Builder { made, .. } if made.is_empty() => return Ok(Vec::new()),
+                Builder { made, chain, .. } => (made, self.documents.insert(chain)),
+            },
         };
-        let mut out = Vec::new();
-        let mut writes = Vec::new();
-        let mut sends = Vec::new();
-        let changes = !segments.is_empty();
+        let mut out = vec![Effect::Persist(writes)];
         for segment in segments {
             let frame = super::links::links_frame(Cause::New, segment.first().seq, &segment);
-            // Every draft passed the checks of this very chain, so only the quota can be in the way; what was adopted before stays.
-            let Offered::Adopted(more) = self.documents.offer(segment) else { break };
-            writes.extend(more);
-            send_all(self.others(None), &frame, &mut sends);
+            send_all(self.others(None), &frame, &mut out);
         }
-        if changes && writes.is_empty() {
-            return Err(WriteError::OverQuota);
-        }
-        if !writes.is_empty() {
-            out.push(Effect::Persist(writes));
-            out.append(&mut sends);
-            self.changed(&mut out);
-        }
+        self.changed(&mut out);
         Ok(out)
     }
 
@@ -117,35 +125,31 @@ impl Fleet {
             !self.documents.is_forked(id)
                 && id.epoch.checked_add(1) == Some(self.documents.next_epoch(self.me, kind))
                 && id.epoch <= self.documents.last_epoch(self.me, kind)
-                && chain.is_complete()
-                && chain.len() < MAX_LINKS
-                && chain.bytes() + MAX_LINK_BYTES <= MAX_CHAIN_BYTES
+                && (kind != DocKind::Node || chain.is_complete())
+                && !chain.is_full()
         })
     }
 
-    fn sign(&self, key: &SecretKey, doc: &DocId, seq: u64, raw: Vec<u8>, now: Timestamp) -> Segment {
-        sign(key, self.mesh, doc, seq, raw, now)
-    }
-
     /// The links of a new epoch: what it follows, the state so far, and the edits.
-    fn next_epoch(
+    fn next_epoch<'a>(
         &self,
-        key: &SecretKey,
+        key: &'a SecretKey,
         kind: DocKind,
         now: Timestamp,
         edits: &[Edit],
-    ) -> Result<Vec<Segment>, WriteError> {
+    ) -> Result<Builder<'a>, WriteError> {
         let epoch = self.documents.next_epoch(self.me, kind);
         if epoch > self.documents.last_epoch(self.me, kind) {
             return Err(WriteError::Forked);
         }
         let id = doc_id(self.me, kind, epoch);
-        let mut builder = Builder { key, mesh: self.mesh, now, chain: Chain::new(id.clone(), None), made: Vec::new() };
+        let (room, chain) = (self.documents.room(&id), Chain::new(id.clone(), None));
+        let mut builder = Builder { key, mesh: self.mesh, now, room, chain, made: Vec::new() };
         if epoch == 0 {
             builder.link(|doc| apply(doc, edits))?;
-            return Ok(builder.made);
+            return Ok(builder);
         }
-        let before = self.documents.current(self.me, kind).and_then(|id| self.documents.chain(id));
+        let before = self.documents.current(self.me, kind);
         let state = before.map(|chain| snapshot(chain.content(), kind)).unwrap_or_default();
         let mut handover =
             Handover { head: before.and_then(Chain::head), seq: before.map_or(0, Chain::len), complete_after: 1 };
@@ -156,7 +160,7 @@ impl Fleet {
         let mut builder = Builder { chain, made: Vec::new(), ..builder };
         builder.carry(handover, &state)?;
         builder.link(|doc| apply(doc, edits))?;
-        Ok(builder.made)
+        Ok(builder)
     }
 }
 
@@ -165,6 +169,8 @@ struct Builder<'a> {
     key: &'a SecretKey,
     mesh: sedge_statement::MeshId,
     now: Timestamp,
+    /// For how much of the author's share the chain may count.
+    room: usize,
     chain: Chain,
     made: Vec<Segment>,
 }
@@ -196,7 +202,11 @@ impl Builder<'_> {
         }
         let Some(raw) = self.chain.draft(self.now, edit)? else { return Ok(()) };
         let segment = sign(self.key, self.mesh, self.chain.id(), self.chain.len() + 1, raw, self.now);
-        self.chain.adopt(segment.clone(), 0).map_err(|_| WriteError::StateTooLarge)?;
+        self.chain.adopt(segment.clone(), 0, self.room).map_err(|refusal| match refusal {
+            AdoptError::TooLarge => WriteError::StateTooLarge,
+            AdoptError::NoRoom => WriteError::OverQuota,
+            other => WriteError::Refused(other),
+        })?;
         self.made.push(segment);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What makes one certificate hold, by itself and under its issuer's.
 
-use sedge_statement::{Certificate, Genesis, MeshId, ObjectError, Role};
+use sedge_statement::{Certificate, MeshId, ObjectError, Role};
 
 /// Why a certificate is not in effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,9 +21,12 @@ pub enum CertificateRefusal {
     /// It ends before it begins; issue it again with other dates.
     #[error("its dates leave no time between them")]
     NoTime,
-    /// Only genesis makes roots: the role holds for its keys alone, given by one of them.
-    #[error("gives the root role, which only a genesis root can give and hold")]
+    /// Only the agreed roots hold the role, given by one of them. It takes effect once the version that names both arrives.
+    #[error("gives the root role, which only a root can give and hold")]
     RootRole,
+    /// Its issuer was revoked before it issued this. Have another enroller issue it.
+    #[error("its issuer is revoked")]
+    RevokedIssuer,
     /// The issuer's own certificate is not held yet. It takes effect once that arrives.
     #[error("its issuer holds no valid certificate")]
     UnknownIssuer,
@@ -42,21 +45,18 @@ pub enum CertificateRefusal {
     /// Have somebody nearer to a root issue it.
     #[error("its path to a root is too long")]
     TooDeep,
-    /// Too many certificates are held, or are waiting for a path. Offer it again with its path, root first.
+    /// Too many certificates are held, or too many of this issuer for this node: have another enroller, or a root, issue it.
     #[error("no room for another certificate")]
     NoRoom,
 }
 
 /// Checks what no other certificate can mend.
-pub(super) fn check_alone(certificate: &Certificate, genesis: &Genesis) -> Result<(), CertificateRefusal> {
+pub(super) fn check_alone(certificate: &Certificate) -> Result<(), CertificateRefusal> {
     if certificate.serial == 0 {
         return Err(CertificateRefusal::ZeroSerial);
     }
-    if certificate.not_after.is_some_and(|end| end <= certificate.not_before) {
-        return Err(CertificateRefusal::NoTime);
-    }
-    let of_roots = genesis.roots.contains(&certificate.issuer) && genesis.roots.contains(&certificate.subject);
-    if certificate.may(Role::Root) && !of_roots { Err(CertificateRefusal::RootRole) } else { Ok(()) }
+    let no_time = certificate.not_after.is_some_and(|end| end <= certificate.not_before);
+    if no_time { Err(CertificateRefusal::NoTime) } else { Ok(()) }
 }
 
 /// Whether `above`, valid and held by the issuer, lets it issue `certificate`: a chain only narrows.

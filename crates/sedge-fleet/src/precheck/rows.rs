@@ -1,6 +1,7 @@
-//! From columns to operations, with every run counted before it is made.
+//! From columns to operations.
 
 use super::columns::Columns;
+use super::decode::{booleans, deltas, keys, unsigned};
 use super::reader::Reader;
 use super::{MAX_OPERATIONS, Refusal};
 
@@ -43,7 +44,44 @@ pub(super) struct Row<'a> {
     pub(super) key: Key<'a>,
     pub(super) insert: bool,
     pub(super) action: Action<'a>,
+    pub(super) scalar: Scalar<'a>,
     pub(super) replaces: Option<u64>,
+}
+
+/// A value as it is written: its type and length, packed as Automerge does, and its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scalar<'a> {
+    pub(super) meta: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+impl Action<'_> {
+    /// The number that Automerge writes for it.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::MakeMap => 0,
+            Self::Set(_) => 1,
+            Self::MakeList => 2,
+            Self::Delete => 3,
+            Self::MakeText => 4,
+        }
+    }
+}
+
+impl Row<'_> {
+    /// The bytes of its key and value, which it keeps copies of.
+    pub(super) fn bytes(&self) -> usize {
+        let key = match self.key {
+            Key::Name(name) => name.len(),
+            Key::Head | Key::Element(_) => 0,
+        };
+        let value = match self.action {
+            Action::Set(Value::Text(text)) => text.len(),
+            Action::Set(Value::Bytes(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        key + value
+    }
 }
 
 /// Decodes the columns into operations.
@@ -57,7 +95,7 @@ pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
     let object_counter = optional(unsigned(columns.object_counter, n, "objects")?, n, "objects")?;
     let key_actor = optional(unsigned(columns.key_actor, n, "keys")?, n, "keys")?;
     let key_counter = optional(deltas(columns.key_counter, n, "keys")?, n, "keys")?;
-    let key_string = optional(strings(columns.key_string, n, "keys")?, n, "keys")?;
+    let key_string = optional(keys(columns.key_string, n)?, n, "keys")?;
     let insert = booleans(columns.insert, n, "insertions")?;
     let metas = required(unsigned(columns.value_meta, n, "values")?, "values")?;
     let values = values(&metas, columns.value)?;
@@ -72,7 +110,8 @@ pub(super) fn rows<'a>(columns: &Columns<'a>) -> Result<Vec<Row<'a>>, Refusal> {
             object: object(object_actor[i], object_counter[i])?,
             key: key(key_actor, key_counter, key_string)?,
             insert: insert[i],
-            action: action(actions[i], values[i])?,
+            action: action(actions[i], values[i].1)?,
+            scalar: values[i].0,
             replaces: replaces[i],
         });
     }
@@ -108,15 +147,15 @@ fn action(number: u64, value: Option<Value<'_>>) -> Result<Action<'_>, Refusal> 
     })
 }
 
-/// The values; none for null.
-fn values<'a>(metas: &[u64], raw: &'a [u8]) -> Result<Vec<Option<Value<'a>>>, Refusal> {
+/// The values, as they are written and as they read; none for null.
+fn values<'a>(metas: &[u64], raw: &'a [u8]) -> Result<Vec<(Scalar<'a>, Option<Value<'a>>)>, Refusal> {
     let mut raw = Reader::new(raw);
     let mut values = Vec::with_capacity(metas.len());
     for meta in metas {
         let len = usize::try_from(meta >> 4).map_err(|_| Refusal::Truncated)?;
         let bytes = raw.take(len)?;
         let mut integer = Reader::new(bytes);
-        values.push(match meta & 0xf {
+        let value = match meta & 0xf {
             0 if len == 0 => None,
             1 | 2 if len == 0 => Some(Value::Other),
             3 => Some(Value::Unsigned(integer.unsigned()?)),
@@ -124,7 +163,8 @@ fn values<'a>(metas: &[u64], raw: &'a [u8]) -> Result<Vec<Option<Value<'a>>>, Re
             6 => Some(Value::Text(std::str::from_utf8(bytes).map_err(|_| Refusal::Invalid("text"))?)),
             7 => Some(Value::Bytes(bytes)),
             _ => return Err(Refusal::Unsupported),
-        });
+        };
+        values.push((Scalar { meta: *meta, bytes }, value));
         if matches!(meta & 0xf, 3 | 4 | 9) && integer.remaining() > 0 {
             return Err(Refusal::NotCanonical("values"));
         }
@@ -158,111 +198,6 @@ fn predecessors(columns: &Columns<'_>, n: usize) -> Result<Vec<Option<u64>>, Ref
             }
         })
         .collect()
-}
-
-/// What stood before in a column: it says which run an honest writer's encoder could have begun next.
-#[derive(Clone, Copy, PartialEq)]
-enum Before<T> {
-    Nothing,
-    Nulls,
-    Run(T),
-    Literal(T),
-}
-
-/// Decodes runs of values that may be null, at most `max` rows, each run counted before it is made.
-///
-/// Accepted is the one encoding that an honest writer makes: runs of two or more equal values, stretches of values that each differ from the
-/// next, runs of nulls, each as long as it can be; and no column at all where there are only nulls.
-fn runs<'a, T: Copy + PartialEq>(
-    bytes: &'a [u8],
-    max: usize,
-    what: &'static str,
-    read: impl Fn(&mut Reader<'a>) -> Result<T, Refusal>,
-) -> Result<Vec<Option<T>>, Refusal> {
-    let mut from = Reader::new(bytes);
-    let mut rows = Vec::with_capacity(if bytes.is_empty() { 0 } else { max.min(USUAL_ROWS) });
-    let (mut before, mut only_nulls) = (Before::Nothing, true);
-    let otherwise = Err(Refusal::NotCanonical(what));
-    while from.remaining() > 0 {
-        let head = from.signed()?;
-        let count = if head == 0 { from.unsigned()? } else { head.unsigned_abs() };
-        let room = max - rows.len();
-        let count = usize::try_from(count).ok().filter(|n| *n <= room).ok_or(Refusal::TooManyOperations)?;
-        only_nulls &= head == 0;
-        match head {
-            0 => {
-                if count == 0 || before == Before::Nulls {
-                    return otherwise;
-                }
-                rows.resize(rows.len() + count, None);
-                before = Before::Nulls;
-            }
-            1.. => {
-                let value = read(&mut from)?;
-                if count == 1 || before == Before::Run(value) || before == Before::Literal(value) {
-                    return otherwise;
-                }
-                rows.resize(rows.len() + count, Some(value));
-                before = Before::Run(value);
-            }
-            _ => {
-                if matches!(before, Before::Literal(_)) {
-                    return otherwise;
-                }
-                for _ in 0..count {
-                    let value = read(&mut from)?;
-                    if before == Before::Run(value) || before == Before::Literal(value) {
-                        return otherwise;
-                    }
-                    rows.push(Some(value));
-                    before = Before::Literal(value);
-                }
-            }
-        }
-    }
-    if only_nulls && !bytes.is_empty() { otherwise } else { Ok(rows) }
-}
-
-/// Room made before the first row; most links have fewer.
-const USUAL_ROWS: usize = 32;
-
-pub(super) fn unsigned(bytes: &[u8], max: usize, what: &'static str) -> Result<Vec<Option<u64>>, Refusal> {
-    runs(bytes, max, what, Reader::unsigned)
-}
-
-pub(super) fn strings<'a>(bytes: &'a [u8], max: usize, what: &'static str) -> Result<Vec<Option<&'a str>>, Refusal> {
-    runs(bytes, max, what, |from| {
-        let len = from.length()?;
-        std::str::from_utf8(from.take(len)?).map_err(|_| Refusal::Invalid("text"))
-    })
-}
-
-pub(super) fn deltas(bytes: &[u8], max: usize, what: &'static str) -> Result<Vec<Option<i64>>, Refusal> {
-    let mut last = 0i64;
-    let mut rows = runs(bytes, max, what, Reader::signed)?;
-    for row in rows.iter_mut().flatten() {
-        last = last.checked_add(*row).ok_or(Refusal::Invalid("integer"))?;
-        *row = last;
-    }
-    Ok(rows)
-}
-
-/// Decodes the lengths of alternating runs, the first of `false`; only that one may be empty, and only before another.
-pub(super) fn booleans(bytes: &[u8], max: usize, what: &'static str) -> Result<Vec<bool>, Refusal> {
-    let mut from = Reader::new(bytes);
-    let mut rows = Vec::with_capacity(if bytes.is_empty() { 0 } else { max.min(USUAL_ROWS) });
-    let mut value = false;
-    while from.remaining() > 0 {
-        let is_first = from.remaining() == bytes.len();
-        let room = max - rows.len();
-        let count = usize::try_from(from.unsigned()?).ok().filter(|n| *n <= room).ok_or(Refusal::TooManyOperations)?;
-        if count == 0 && !(is_first && from.remaining() > 0) {
-            return Err(Refusal::NotCanonical(what));
-        }
-        rows.resize(rows.len() + count, value);
-        value = !value;
-    }
-    Ok(rows)
 }
 
 /// A column without nulls.

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Refusal;
+use sedge_statement::Timestamp;
+
 use super::rows::{Action, Key, Row, Value};
 use super::sequence::Sequence;
-use crate::schema::{EVIDENCE, MAX_ENTRIES};
+use super::{LINK_COST, OPERATION_COST, Refusal};
+use crate::schema::{COMPLETE_AFTER, EVIDENCE, MAX_ENTRIES, PREVIOUS};
 
 /// Objects inside one another. The schema uses four; readers may recurse this far.
 const MAX_DEPTH: u8 = 16;
@@ -17,10 +19,17 @@ const MAX_DEPTH: u8 = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     max_op: u64,
+    /// When its last change was made, seconds since 1970.
+    made: u64,
     /// By the operation that made each; zero is the root.
     objects: BTreeMap<u64, Object>,
     /// The objects of the place of evidence: nothing in them is replaced or removed.
     evidence: BTreeSet<u64>,
+    /// The map that says which epoch came before: nothing in it is written after the first link.
+    handover: Option<u64>,
+    past_first_link: bool,
+    /// See [`Shape::cost`].
+    cost: usize,
 }
 
 /// An object, by what it holds.
@@ -58,7 +67,15 @@ pub(super) enum What {
 impl Default for Shape {
     fn default() -> Self {
         let root = Object { depth: 0, inside: Inside::Map(BTreeMap::new()) };
-        Self { max_op: 0, objects: BTreeMap::from([(0, root)]), evidence: BTreeSet::new() }
+        Self {
+            max_op: 0,
+            made: 0,
+            objects: BTreeMap::from([(0, root)]),
+            evidence: BTreeSet::new(),
+            handover: None,
+            past_first_link: false,
+            cost: 0,
+        }
     }
 }
 
@@ -66,6 +83,24 @@ impl Shape {
     /// The id that the next operation must have.
     pub(crate) fn next_op(&self) -> u64 {
         self.max_op + 1
+    }
+
+    /// When the last change was made, by its author's clock.
+    pub(crate) fn made_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.made.saturating_mul(1000))
+    }
+
+    /// What the links so far are counted as, bytes: each link, each operation, and each key and value as often as an operation names it,
+    /// however few bytes said so. It only grows, so that it depends on the links alone.
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// Takes the end of a link into account, and when it was made, seconds since 1970.
+    pub(super) fn end_link(&mut self, made: u64) {
+        self.made = made;
+        self.past_first_link = true;
+        self.cost += LINK_COST;
     }
 
     pub(super) fn inside(&self, object: u64) -> Option<&Inside> {
@@ -81,6 +116,11 @@ impl Shape {
             (Inside::Text(_), Action::Set(Value::Text(text))) if !text.is_empty() => {}
             (Inside::Text(_), Action::Delete) | (Inside::Map(_) | Inside::List(_), _) => {}
             (Inside::Text(_), _) => return Err(Refusal::Unsupported),
+        }
+        let is_handover = self.handover == Some(row.object)
+            || (row.object == 0 && matches!(row.key, Key::Name(PREVIOUS | COMPLETE_AFTER)));
+        if is_handover && self.past_first_link {
+            return Err(Refusal::Handover);
         }
         let is_evidence = self.evidence.contains(&row.object)
             || (row.object == 0 && matches!(row.key, Key::Name(name) if name == EVIDENCE));
@@ -111,7 +151,11 @@ impl Shape {
             if is_evidence {
                 self.evidence.insert(id);
             }
+            if is_handover && row.object == 0 {
+                self.handover = Some(id);
+            }
         }
+        self.cost += OPERATION_COST + row.bytes();
         self.max_op = id;
         Ok(())
     }

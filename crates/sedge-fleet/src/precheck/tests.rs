@@ -7,7 +7,7 @@ use sedge_statement::ChangeHash;
 
 use crate::schema::{Content, Node};
 
-use super::{Expected, Refusal, Shape, check, place};
+use super::{Expected, Refusal, Shape, check, document, place};
 
 const ACTOR: [u8; 16] = [9; 16];
 
@@ -110,10 +110,12 @@ fn apply(doc: &mut impl Transactable, edit: &Edit) {
 fn written(commits: &[Vec<Edit>]) -> Vec<Vec<u8>> {
     let mut doc = Automerge::new().with_actor(ActorId::from(ACTOR));
     let mut changes = Vec::new();
-    for edits in commits {
+    for (edits, time) in commits.iter().zip([3, 3, 5, 1].iter().cycle()) {
         let mut transaction = doc.transaction();
         edits.iter().for_each(|edit| apply(&mut transaction, edit));
-        if let (Some(_), _) = transaction.commit_with(CommitOptions::default().with_time(1_800_000_000)) {
+        let options = CommitOptions::default().with_time(1_800_000_000 + time);
+        let options = if edits.len() % 3 == 0 { options.with_message("why") } else { options };
+        if let (Some(_), _) = transaction.commit_with(options) {
             changes.push(doc.get_last_local_change().unwrap().raw_bytes().to_vec());
         }
     }
@@ -124,10 +126,16 @@ fn check_all(changes: &[Vec<u8>]) -> Result<Shape, Refusal> {
     let mut shape = Shape::default();
     let mut previous: Option<ChangeHash> = None;
     for (seq, raw) in (1u64..).zip(changes) {
-        let place = check(raw, Expected { actor: &ACTOR, seq, previous }, &mut shape)?;
-        previous = Some(place.hash);
+        let hash = place(raw, &ACTOR)?.hash;
+        check(raw, Expected { actor: &ACTOR, seq, previous }, &mut shape)?;
+        previous = Some(hash);
     }
     Ok(shape)
+}
+
+fn written_whole(changes: &[Vec<u8>]) -> Vec<u8> {
+    let head = place(changes.last().unwrap(), &ACTOR).unwrap().hash;
+    document(changes.iter().map(Vec::as_slice), &ACTOR, head).unwrap()
 }
 
 /// All that a map says, and what its entries answer when they are taken for maps.
@@ -181,6 +189,19 @@ proptest! {
     }
 
     #[test]
+    fn a_document_is_written_as_automerge_saves_it(commits in commits()) {
+        let changes = written(&commits);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut doc = Automerge::new();
+        doc.apply_changes(changes.iter().map(|raw| automerge::Change::from_bytes(raw.clone()).unwrap()).collect::<Vec<_>>()).unwrap();
+        let document = written_whole(&changes);
+        prop_assert_eq!(&document, &doc.save_nocompress());
+        prop_assert_eq!(Automerge::load(&document).unwrap().get_heads(), doc.get_heads());
+    }
+
+    #[test]
     fn any_byte_changed_anywhere_is_refused(commits in commits(), at in any::<prop::sample::Index>(), with in 1..=255u8) {
         let mut changes = written(&commits);
         if let Some(last) = changes.last_mut() {
@@ -210,6 +231,7 @@ proptest! {
             doc.apply_changes(parsed).unwrap();
             let again = Automerge::load(&doc.save()).unwrap();
             prop_assert_eq!(again.get_heads(), doc.get_heads());
+            prop_assert_eq!(written_whole(&changes), doc.save_nocompress());
         }
     }
 
@@ -240,20 +262,20 @@ proptest! {
             flags.push(*nulls);
             bits.extend(vec![flags.len() % 2 == 0; usize::from(*nulls)]);
         }
-        let read = super::rows::unsigned(&numbers, 64, "numbers");
-        prop_assert_eq!(read.is_ok(), numbers == nullable_unsigned(&values), "{:?}", numbers);
+        let read = super::decode::unsigned(&numbers, 64, "numbers");
+        prop_assert_eq!(read.is_ok(), numbers == nullable_unsigned(values.clone()), "{:?}", numbers);
         prop_assert!(read.is_err() || read == Ok(values.clone()));
         let mut sum = 0;
         let sums: Vec<Option<i64>> = values.iter().map(|value| value.map(|v| { sum += i64::try_from(v).unwrap(); sum })).collect();
-        let read = super::rows::deltas(&numbers, 64, "numbers");
-        prop_assert_eq!(read.is_ok(), numbers == deltas(&sums), "{:?}", numbers);
+        let read = super::decode::deltas(&numbers, 64, "numbers");
+        prop_assert_eq!(read.is_ok(), numbers == deltas(sums.clone()), "{:?}", numbers);
         prop_assert!(read.is_err() || read == Ok(sums));
-        let read = super::rows::strings(&texts, 64, "texts");
-        prop_assert_eq!(read.is_ok(), texts == nullable_strings(&names), "{:?}", texts);
+        let read = super::decode::keys(&texts, 64);
         let said: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
+        prop_assert_eq!(read.is_ok(), texts == nullable_strings(said.clone()), "{:?}", texts);
         prop_assert!(read.is_err() || read == Ok(said));
-        let read = super::rows::booleans(&flags, 64, "flags");
-        prop_assert_eq!(read.is_ok(), flags == booleans(&bits), "{:?}", flags);
+        let read = super::decode::booleans(&flags, 64, "flags");
+        prop_assert_eq!(read.is_ok(), flags == booleans(bits.clone()), "{:?}", flags);
         prop_assert!(read.is_err() || read == Ok(bits));
     }
 

@@ -5,8 +5,8 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use sedge_statement::{
-    Accelerator, Blake3, ByteSize, Control, Deployment, GateReport, MemoryPool, Profile, Release, ReleaseId, RolloutId,
-    RuntimeFact, Sha256, SlotName, SlotReport, SlotState, Timestamp,
+    Accelerator, Approval, Approved, Blake3, ByteSize, Control, Deployment, GateReport, MemoryPool, Profile, Release,
+    ReleaseId, RolloutId, RuntimeFact, Sha256, SlotName, SlotReport, SlotState, Timestamp,
 };
 
 use super::content::{Content, Node, NotAMap};
@@ -48,6 +48,9 @@ pub(crate) enum Defect {
     /// There are more entries than readers accept; the rest is not read.
     #[error("has more entries than are read")]
     TooMany,
+    /// A time is later than any that can be shown.
+    #[error("has a time after the year 9999")]
+    AfterTime,
 }
 
 impl From<NotAMap> for Defect {
@@ -73,6 +76,7 @@ pub(crate) struct AuthorityContent {
     pub(crate) releases: Vec<(ReleaseId, Release)>,
     pub(crate) deployments: Vec<(RolloutId, Deployment)>,
     pub(crate) controls: Vec<Control>,
+    pub(crate) approvals: Vec<Approval>,
 }
 
 /// What a `node` document says.
@@ -95,6 +99,14 @@ pub(super) fn control_key(control: &Control) -> String {
     format!("{}/{}", control.rollout, control.count)
 }
 
+/// The key of an approval.
+pub(super) fn approval_key(approval: &Approval) -> String {
+    match approval.of {
+        Approved::Release(id) => id.to_string(),
+        Approved::Rollout(id) => id.to_string(),
+    }
+}
+
 /// Reads an `authority` document.
 pub(crate) fn read_authority<D: Content>(doc: &D, defects: &mut Defects) -> AuthorityContent {
     let releases = entries(doc, key::RELEASES, MAX_ENTRIES, defects, |name, value| {
@@ -114,7 +126,11 @@ pub(crate) fn read_authority<D: Content>(doc: &D, defects: &mut Defects) -> Auth
         }
         if control_key(&control) == name { Ok(control) } else { Err(Defect::KeyOfAnother) }
     });
-    AuthorityContent { releases, deployments, controls }
+    let approvals = entries(doc, key::APPROVALS, MAX_ENTRIES, defects, |name, value| {
+        let approval = Approval::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
+        if approval_key(&approval) == name { Ok(approval) } else { Err(Defect::KeyOfAnother) }
+    });
+    AuthorityContent { releases, deployments, controls, approvals }
 }
 
 /// Reads a `node` document.
@@ -131,7 +147,7 @@ pub(crate) fn read_node<D: Content>(doc: &D, defects: &mut Defects) -> NodeConte
             rollout: digest(doc, id, "rollout")?.map(RolloutId::from_bytes),
             state: state(doc, id)?,
             reason: reason(doc, id)?,
-            since: Timestamp::from_millis(unsigned(doc, id, "since")?),
+            since: time(doc, id, "since")?,
             serving: digest(doc, id, "serving")?.map(ReleaseId::from_bytes),
             sha256: digest(doc, id, "sha256")?.map(Sha256::from_bytes),
         })
@@ -185,7 +201,7 @@ pub(super) fn gate_report<D: Content>(doc: &D, map: &D::Id, rollout: RolloutId) 
         reason: reason(doc, map).ok().flatten(),
         sha256: digest(doc, map, "sha256").ok().flatten().map(Sha256::from_bytes),
         soaked: Duration::from_millis(unsigned(doc, map, "soaked")?),
-        at: Timestamp::from_millis(unsigned(doc, map, "at")?),
+        at: time(doc, map, "at")?,
     })
 }
 
@@ -318,6 +334,10 @@ fn unsigned<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<u64, Defect
         Some(Node::Unsigned(n)) => Ok(n),
         Some(_) => Err(Defect::WrongType),
     }
+}
+
+fn time<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<Timestamp, Defect> {
+    Timestamp::stated(unsigned(doc, map, field)?).ok_or(Defect::AfterTime)
 }
 
 fn digest<D: Content>(doc: &D, map: &D::Id, field: &str) -> Result<Option<[u8; 32]>, Defect> {

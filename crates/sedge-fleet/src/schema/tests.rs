@@ -236,6 +236,30 @@ fn entries_of_the_wrong_shape_are_skipped_and_the_rest_is_read() {
 }
 
 #[test]
+fn a_time_that_no_operator_could_be_shown_is_skipped() {
+    let last = Timestamp::LAST.as_millis();
+    let read = |since: u64| {
+        let doc = hostile(|tx| {
+            apply(tx, &[Edit::PutSlot(slot(SlotState::Committed, None)), Edit::PutGate(gate())])?;
+            for (place, field) in [("slots", "since"), ("evidence", "at")] {
+                let (_, entries) = tx.get(ROOT, place)?.unwrap();
+                let name = tx.keys(&entries).next().unwrap();
+                let (_, entry) = tx.get(&entries, &name)?.unwrap();
+                tx.put(&entry, field, ScalarValue::Uint(since))?;
+            }
+            Ok(())
+        });
+        let mut noted = Defects::default();
+        let held = (read_node(&doc, &mut noted).slots.len(), read_gate(&doc, &mut noted).reports.len());
+        (held, defects(&doc))
+    };
+    assert_eq!(read(last), ((1, 1), vec![]));
+    for late in [last + 1, i64::MAX.unsigned_abs(), u64::MAX] {
+        assert_eq!(read(late), ((0, 0), vec![("evidence", Defect::AfterTime), ("slots", Defect::AfterTime)]));
+    }
+}
+
+#[test]
 fn an_entry_under_the_key_of_another_is_skipped() {
     let release = release("digits", 1);
     let doc = hostile(|tx| {

@@ -27,6 +27,10 @@ pub(crate) fn apply(doc: &mut impl Transactable, edits: &[Edit]) -> Result<(), A
                 let control = Control { reason, ..control.clone() };
                 put_in(doc, key::CONTROLS, &read::control_key(&control), ScalarValue::Bytes(control.to_bytes()))?;
             }
+            Edit::PutApproval(approval) => {
+                let bytes = ScalarValue::Bytes(approval.to_bytes());
+                put_in(doc, key::APPROVALS, &read::approval_key(approval), bytes)?;
+            }
             Edit::PutProfile(profile) => put_profile(doc, profile)?,
             Edit::PutSlot(report) => put_slot(doc, report)?,
             Edit::RemoveSlot(slot) => remove_in(doc, key::SLOTS, slot.as_str())?,

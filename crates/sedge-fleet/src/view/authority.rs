@@ -7,18 +7,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sedge_statement::{
-    CellPath, Certificate, Control, ControlAction, Deployment, DocId, Generation, NodeId, Release, ReleaseId, Role,
-    RolloutId, Timestamp,
+    Approval, Approved, CellPath, Certificate, Control, ControlAction, Deployment, DocId, Generation, NodeId, Release,
+    ReleaseId, Role, RolloutId, Timestamp,
 };
 
-use super::{ControlState, GivenControl, PublishedDeployment, PublishedRelease, SetBy};
+use super::{Agreement, ControlState, GivenControl, PublishedDeployment, PublishedRelease, SetBy};
 use crate::finding::Findings;
 use crate::membership::Membership;
 use crate::schema::AuthorityContent;
 use crate::{Finding, FindingKind};
 
-/// The root version that statements are counted under: the genesis, the only one there is so far.
-const ROOT_EPOCH: u32 = 0;
 /// How far a statement's generation may lie above the others of its author. No author publishes a million times; a stolen
 /// key that jumps to the end of the count would leave nobody a higher number to answer with.
 const MAX_JUMP: u64 = 1_000_000;
@@ -38,11 +36,13 @@ pub(super) struct Authorities<'a> {
     releases: Vec<Said<'a, (ReleaseId, Release)>>,
     deployments: Vec<Said<'a, (RolloutId, Deployment)>>,
     controls: Vec<Said<'a, Control>>,
+    approvals: Vec<Said<'a, Approval>>,
 }
 
 impl<'a> Authorities<'a> {
     pub(super) fn new(membership: &'a Membership) -> Self {
-        Self { membership, releases: Vec::new(), deployments: Vec::new(), controls: Vec::new() }
+        let (releases, deployments) = (Vec::new(), Vec::new());
+        Self { membership, releases, deployments, controls: Vec::new(), approvals: Vec::new() }
     }
 
     /// Takes in one document, as far as its author's roles and dates go. What is said past the dates is inert: a key that
@@ -64,19 +64,26 @@ impl<'a> Authorities<'a> {
             };
             refusal.map(|detail| found.note(not_allowed(doc, detail))).is_none()
         };
-        let AuthorityContent { releases, deployments, controls } = content;
+        let AuthorityContent { releases, deployments, controls, approvals } = content;
         let releases = releases.into_iter().filter(|(_, r)| admit(Role::Release, r.published_at, "release"));
         self.releases.extend(releases.map(|what| Said { doc, by, what }));
         let deployments = deployments.into_iter().filter(|(_, d)| admit(Role::Deploy, d.created_at, "deployment"));
         self.deployments.extend(deployments.map(|what| Said { doc, by, what }));
         let controls = controls.into_iter().filter(|c| admit(Role::Deploy, c.at, "control"));
         self.controls.extend(controls.map(|what| Said { doc, by, what }));
+        let approvals = approvals.into_iter().filter(|a| match a.of {
+            Approved::Release(_) => admit(Role::Release, a.at, "release's approval"),
+            Approved::Rollout(_) => admit(Role::Deploy, a.at, "deployment's approval"),
+        });
+        self.approvals.extend(approvals.map(|what| Said { doc, by, what }));
     }
 
     /// Judges what was heard.
     pub(super) fn judge(mut self, found: &mut Findings) -> Published {
-        drop_jumps(&mut self.releases, |(_, release)| release.generation, found);
-        drop_jumps(&mut self.deployments, |(_, deployment)| deployment.generation, found);
+        let roots = self.membership.roots();
+        drop_jumps(&mut self.releases, |(_, release)| release.generation, roots.version, found);
+        drop_jumps(&mut self.deployments, |(_, deployment)| deployment.generation, roots.version, found);
+        let agreed = Agreed::new(self.membership, &self.releases, &self.deployments, &self.approvals);
         let mut publishers: BTreeMap<ReleaseId, BTreeSet<NodeId>> = BTreeMap::new();
         for said in &self.releases {
             publishers.entry(said.what.0).or_default().insert(said.doc.author);
@@ -113,7 +120,13 @@ impl<'a> Authorities<'a> {
                 let (control, given) = (controls.resolve(&id, &cell), controls.given(&id, &cell));
                 // The next one counts on from the highest.
                 let controls = given.last().map_or(0, |last| last.count);
-                PublishedDeployment { deployment, author: doc.author, control, given, controls }
+                let agreement = agreed.on(Approved::Rollout(id), &cell, roots.approvals.deploy);
+                let of_release = Approved::Release(deployment.release);
+                // Of a release that nobody published here yet, nothing can be asked.
+                let needed = if publishers.contains_key(&deployment.release) { roots.approvals.release } else { 0 };
+                let release_agreement = agreed.on(of_release, &cell, needed);
+                let author = doc.author;
+                PublishedDeployment { deployment, author, agreement, release_agreement, control, given, controls }
             });
         }
         controls.note_powerless(&deployments, found);
@@ -121,20 +134,27 @@ impl<'a> Authorities<'a> {
     }
 }
 
-/// Keeps of each author what can be counted up to by steps of at most [`MAX_JUMP`] from zero; the rest is noted. Leaves the
-/// statements in the order of authors.
-fn drop_jumps<T>(said: &mut Vec<Said<'_, T>>, generation: impl Fn(&T) -> Generation, found: &mut Findings) {
+/// Keeps of each author what can be counted up to by steps of at most [`MAX_JUMP`] from zero, under each version of the roots anew, up to
+/// `version`; the rest is noted. Leaves the statements in the order of authors.
+fn drop_jumps<T>(
+    said: &mut Vec<Said<'_, T>>,
+    generation: impl Fn(&T) -> Generation,
+    version: u32,
+    found: &mut Findings,
+) {
     said.sort_by_key(|s| (s.doc.author, generation(&s.what)));
-    let mut last: Option<(NodeId, u64)> = None;
+    let mut last: Option<(NodeId, Generation)> = None;
     said.retain(|s| {
         let Generation { epoch, n } = generation(&s.what);
-        let base = last.filter(|(author, _)| *author == s.doc.author).map_or(0, |(_, n)| n);
+        let before = last.filter(|(author, before)| *author == s.doc.author && before.epoch == epoch);
+        let base = before.map_or(0, |(_, before)| before.n);
         // Sorted, so whatever follows a jump is at least as far away.
-        let reached = epoch == ROOT_EPOCH && n.saturating_sub(base) <= MAX_JUMP;
+        let reached = epoch <= version && n.saturating_sub(base) <= MAX_JUMP;
         if reached {
-            last = Some((s.doc.author, n));
+            last = Some((s.doc.author, Generation { epoch, n }));
         } else {
-            let detail = format_args!("generation {epoch}.{n} jumps too far above {ROOT_EPOCH}.{base}");
+            let known = epoch.min(version);
+            let detail = format_args!("generation {epoch}.{n} jumps too far above {known}.{base}");
             found.note(Finding::new(FindingKind::GenerationJump, s.doc.author, Some(s.doc.clone()), detail));
         }
         reached
@@ -151,6 +171,37 @@ fn widest_publishers(mut said: Vec<Said<'_, (ReleaseId, Release)>>) -> BTreeMap<
 
 fn depth(cell: &CellPath) -> usize {
     std::iter::successors(cell.parent(), CellPath::parent).count()
+}
+
+/// Who agrees to what: those who said it, and those who approved it.
+struct Agreed<'a> {
+    membership: &'a Membership,
+    by: BTreeMap<Approved, BTreeSet<NodeId>>,
+}
+
+impl<'a> Agreed<'a> {
+    fn new(
+        membership: &'a Membership,
+        releases: &[Said<'_, (ReleaseId, Release)>],
+        deployments: &[Said<'_, (RolloutId, Deployment)>],
+        approvals: &[Said<'_, Approval>],
+    ) -> Self {
+        let mut by: BTreeMap<Approved, BTreeSet<NodeId>> = BTreeMap::new();
+        let releases = releases.iter().map(|s| (Approved::Release(s.what.0), s.doc.author));
+        let deployments = deployments.iter().map(|s| (Approved::Rollout(s.what.0), s.doc.author));
+        let approvals = approvals.iter().map(|s| (s.what.of, s.doc.author));
+        for (what, author) in releases.chain(deployments).chain(approvals) {
+            by.entry(what).or_default().insert(author);
+        }
+        Self { membership, by }
+    }
+
+    /// Who agrees to something for a cell: those whose own cell covers it.
+    fn on(&self, what: Approved, cell: &CellPath, needed: u8) -> Agreement {
+        let all = self.by.get(&what).into_iter().flatten();
+        let given = all.filter(|node| self.membership.covers(node, cell)).copied().collect();
+        Agreement { given, needed }
+    }
 }
 
 /// Controls by the rollout that they are of.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{ControlState, FleetView, SetBy};
 
-const CONTEXT: &str = "sedge fleet view 2";
+const CONTEXT: &str = "sedge fleet view 3";
 
 impl FleetView {
     /// A digest of the view: equal views have equal digests on every node.
@@ -15,6 +15,12 @@ impl FleetView {
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
         put(&mut hasher, &(&self.mesh, &self.genesis, &self.certificates, &self.members, &self.frontier));
+        put(&mut hasher, &(self.roots.id, &self.revoked, self.verified));
+        put(&mut hasher, &self.proposed.len());
+        for proposal in &self.proposed {
+            put(&mut hasher, &(&proposal.version, &proposal.signers));
+        }
+        put(&mut hasher, &self.pending_revocations);
         put(&mut hasher, &self.releases.len());
         for (id, published) in &self.releases {
             put(&mut hasher, &(id, &published.publisher, &published.release));
@@ -25,6 +31,9 @@ impl FleetView {
                 &mut hasher,
                 &(id, &published.author, &published.deployment, control(&published.control), published.controls),
             );
+            for agreement in [&published.agreement, &published.release_agreement] {
+                put(&mut hasher, &(&agreement.given, agreement.needed));
+            }
             put(&mut hasher, &published.given.len());
             for given in &published.given {
                 put(&mut hasher, &(given.action, given.count, given.by.author, &given.by.reason, given.by.at));

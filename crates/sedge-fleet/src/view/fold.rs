@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use sedge_statement::{DocId, DocKind, Genesis, MeshId, NodeId, Timestamp};
 
-use super::FleetView;
 use super::authority::Authorities;
 use super::reading::{Reading, Says};
+use super::{FleetView, RevokedNode};
 use crate::finding::Findings;
 use crate::membership::Membership;
 use crate::schema::{self, GateContent, NodeContent};
@@ -32,6 +32,8 @@ pub(crate) struct FoldInput<'a> {
     pub(crate) documents: Vec<(&'a DocId, Arc<Reading>)>,
     /// What was found before the fold.
     pub(crate) findings: Vec<Finding>,
+    /// The latest time that an authority has proven to be past.
+    pub(crate) verified: Timestamp,
     /// The time at which it is asked. It decides who is a member, and nothing else: see [`Roster`].
     pub(crate) now: Timestamp,
 }
@@ -71,14 +73,15 @@ struct Part {
 }
 
 impl Fold {
-    /// The last view, where neither a new certificate nor time could have changed it.
+    /// The last view, where neither a new certificate nor time could have changed it, `now` being no less than the verified time.
     pub(crate) fn last(&self, membership: &Membership, now: Timestamp) -> Option<&Arc<FleetView>> {
         self.last.as_ref().filter(|last| last.roster.stands(membership, now)).map(|last| &last.view)
     }
 
     /// The view of the input.
     pub(crate) fn view(&mut self, input: FoldInput<'_>) -> Arc<FleetView> {
-        let FoldInput { mesh, genesis, membership, documents, findings, now } = input;
+        let FoldInput { mesh, genesis, membership, documents, findings, verified, now } = input;
+        let now = now.max(verified);
         let mut last = self.last.take().unwrap_or_else(|| Last::nothing(mesh, genesis, membership, now));
         let stood = last.roster.stands(membership, now);
         if !stood {
@@ -91,6 +94,9 @@ impl Fold {
             last.judge(membership);
         }
         last.set_findings(findings);
+        if last.view.verified != verified {
+            Arc::make_mut(&mut last.view).verified = verified;
+        }
         let view = Arc::clone(&last.view);
         self.last = Some(last);
         view
@@ -103,6 +109,11 @@ impl Last {
         let view = FleetView {
             mesh,
             genesis: genesis.clone(),
+            roots: membership.roots().clone(),
+            proposed: Vec::new(),
+            revoked: BTreeMap::new(),
+            pending_revocations: Vec::new(),
+            verified: Timestamp::default(),
             certificates: Vec::new(),
             members: BTreeMap::new(),
             frontier: membership.frontier(),
@@ -121,7 +132,7 @@ impl Last {
     }
 
     fn set_roster(&mut self, membership: &Membership, now: Timestamp) {
-        let mut certificates: Vec<_> = membership.valid().collect();
+        let mut certificates: Vec<_> = membership.selectable().collect();
         certificates.sort_by_key(|(id, certificate)| (certificate.issuer, certificate.serial, **id));
         let subjects: BTreeSet<NodeId> = certificates.iter().map(|(_, certificate)| certificate.subject).collect();
         let members = subjects.into_iter().filter(|node| membership.is_member(node, now));
@@ -129,6 +140,13 @@ impl Last {
         view.members = members.filter_map(|node| Some((node, membership.certificate(&node)?.clone()))).collect();
         view.certificates = certificates.into_iter().map(|(_, certificate)| certificate.clone()).collect();
         view.frontier = membership.frontier();
+        view.roots = membership.roots().clone();
+        view.proposed = membership.proposed().cloned().collect();
+        let name = |node: &NodeId| membership.certificate(node).map(|certificate| certificate.name.clone());
+        let revoked = membership.all_revoked();
+        view.revoked =
+            revoked.map(|(node, kept)| (*node, RevokedNode { name: name(node), kept: kept.clone() })).collect();
+        view.pending_revocations = membership.pending_revocations();
         self.roster = Roster::new(membership, now);
     }
 
@@ -230,7 +248,9 @@ fn parts(mut documents: Vec<(&DocId, Arc<Reading>)>, view: &FleetView) -> Vec<Pa
     documents.sort_by_key(|(doc, _)| *doc);
     let mut parts: Vec<Part> = Vec::with_capacity(documents.len());
     for (doc, reading) in documents {
-        let heard = view.members.contains_key(&doc.author);
+        // What is kept of a revoked author was said while it might; of its machine nothing is true any more.
+        let kept = doc.kind != DocKind::Node && view.revoked.contains_key(&doc.author);
+        let heard = kept || view.members.contains_key(&doc.author);
         let part = Part { doc: doc.clone(), reading, heard };
         // Ordered by author and kind first, so rivals are neighbours.
         match parts.last_mut() {

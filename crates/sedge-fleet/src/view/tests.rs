@@ -1,5 +1,8 @@
 //! The fold takes in what its authors may say, in any order, and says why it leaves out the rest.
 
+mod approvals;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +17,7 @@ use super::fixtures::{deployment, profile, release};
 use super::{ControlState, FleetView, Fold, FoldInput, Reading};
 use crate::membership::fixtures::{ROOT, at, certificate, genesis, id, members};
 use crate::schema::{self, Edit};
-use crate::{Finding, FindingKind};
+use crate::{Finding, FindingKind, Membership};
 
 const OPERATOR: u8 = 2;
 const ROBOT: u8 = 3;
@@ -37,11 +40,14 @@ fn says(author: u8, edits: &[Edit]) -> (DocId, Automerge) {
 }
 
 fn view_of(roster: &[(u8, Certificate)], documents: &[(DocId, Automerge)]) -> FleetView {
+    view_with(&members(roster), documents)
+}
+
+fn view_with(membership: &Membership, documents: &[(DocId, Automerge)]) -> FleetView {
     let (genesis, mesh) = genesis();
-    let membership = members(roster);
     let documents = documents.iter().map(|(id, doc)| (id, Arc::new(Reading::of(id, doc)))).collect();
     let input =
-        FoldInput { mesh, genesis: &genesis, membership: &membership, documents, findings: vec![], now: at(3000) };
+        FoldInput { mesh, genesis: &genesis, membership, documents, findings: vec![], verified: at(0), now: at(3000) };
     FleetView::clone(&Fold::default().view(input))
 }
 
@@ -120,14 +126,31 @@ fn a_small_views_digest_never_changes() {
     let digest = view_of(&roster(), &small()).digest();
     assert_eq!(
         blake3::Hash::from_bytes(digest).to_hex().as_str(),
-        "9beba9e6675a1f717328701e35d222f69a3c9540cd1f54903aa2c73ad166bbc6"
+        "f3e4c8100f08456634f00b7938a24986c4b900e4bbbbc4a78a1474d113ebd805"
     );
+}
+
+fn proposal() -> crate::Proposal {
+    let version = sedge_statement::RootVersion {
+        version: 1,
+        previous: genesis().1.into(),
+        roots: [id(9)].into(),
+        threshold: 1,
+        approvals: Default::default(),
+        leaving: BTreeMap::new(),
+        at: at(1),
+    };
+    crate::Proposal { version, signers: BTreeSet::new() }
+}
+
+fn revocation() -> sedge_statement::Revocation {
+    sedge_statement::Revocation { subject: id(9), kept: Default::default(), reason: String::new(), at: at(1) }
 }
 
 #[test]
 fn the_digest_covers_every_field_but_findings() {
     let view = view_of(&roster(), &small());
-    let changes: [fn(&mut FleetView); 12] = [
+    let changes: [fn(&mut FleetView); 19] = [
         |v| v.mesh = sedge_statement::MeshId::from_bytes([0; 32]),
         |v| v.genesis.threshold = 2,
         |v| v.certificates.truncate(1),
@@ -140,6 +163,13 @@ fn the_digest_covers_every_field_but_findings() {
         |v| v.holders.clear(),
         |v| v.gates.values_mut().for_each(|g| g.values_mut().for_each(|r| r.soaked = Duration::ZERO)),
         |v| v.deployments.values_mut().for_each(|d| d.author = id(9)),
+        |v| v.roots.id = sedge_statement::RootsId::from_bytes([0; 32]),
+        |v| drop(v.revoked.insert(id(9), crate::RevokedNode { name: None, kept: Default::default() })),
+        |v| v.pending_revocations.push((revocation(), BTreeSet::new())),
+        |v| v.verified = at(9),
+        |v| v.deployments.values_mut().for_each(|d| d.agreement.given.clear()),
+        |v| v.deployments.values_mut().for_each(|d| d.release_agreement.needed += 1),
+        |v| v.proposed.push(proposal()),
     ];
     for change in changes {
         let mut changed = view.clone();

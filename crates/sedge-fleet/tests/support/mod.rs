@@ -1,6 +1,8 @@
 //! A small mesh in memory: nodes with stores, and frames between them that a test may lose, repeat or reorder.
 #![expect(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod author;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 

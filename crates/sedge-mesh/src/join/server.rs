@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 
-use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, ProtocolHandler};
 use sedge_statement::{NodeId, Object};
@@ -14,7 +13,8 @@ use tracing::{debug, info, warn};
 use super::{JoinRefusal, JoinReply, JoinRequest, MAX_ADDRESSES, MAX_MESSAGE, MAX_PEERS, Misunderstood};
 use crate::actor::Command;
 use crate::counters::Tally;
-use crate::endpoint::{listen_addresses, remote_node};
+use crate::endpoint::remote_node;
+use crate::line::Line;
 use crate::peers::PeerTable;
 use crate::wire::{Closing, FrameError, HELLO_DEADLINE, JOIN_ALPN, WRITE_DEADLINE, read_frame, write_frame};
 
@@ -64,7 +64,7 @@ impl std::fmt::Debug for EnrollerSlot {
 pub(crate) struct JoinHandler {
     pub(crate) enroller: EnrollerSlot,
     pub(crate) actor: mpsc::Sender<Command>,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) line: Line,
     pub(crate) table: PeerTable,
     pub(crate) genesis: Vec<u8>,
     pub(crate) me: NodeId,
@@ -77,14 +77,14 @@ impl JoinHandler {
     pub(crate) fn new(
         enroller: EnrollerSlot,
         actor: mpsc::Sender<Command>,
-        endpoint: Endpoint,
+        line: Line,
         table: PeerTable,
         genesis: Vec<u8>,
         me: NodeId,
         tally: Arc<Tally>,
     ) -> Self {
         let newcomers = Semaphore::new(MAX_NEWCOMERS);
-        Self { enroller, actor, endpoint, table, genesis, me, tally, newcomers, one_at_a_time: Mutex::new(()) }
+        Self { enroller, actor, line, table, genesis, me, tally, newcomers, one_at_a_time: Mutex::new(()) }
     }
 
     async fn serve(&self, connection: &Connection) -> Closing {
@@ -153,13 +153,13 @@ impl JoinHandler {
 
     /// Where this node and its neighbours listen.
     fn peers(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
-        let mut own = listen_addresses(&self.endpoint);
+        let mut own = self.line.addresses();
         own.truncate(MAX_ADDRESSES);
-        let neighbours = self.table.statuses().into_iter().filter(|p| p.connected && !p.addresses.is_empty());
-        std::iter::once((self.me, own))
-            .chain(neighbours.map(|p| (p.id, p.addresses.into_iter().take(MAX_ADDRESSES).collect())))
-            .take(MAX_PEERS)
-            .collect()
+        let mut peers = vec![(self.me, own)];
+        peers.extend(self.table.neighbours_places());
+        peers.truncate(MAX_PEERS);
+        peers.iter_mut().for_each(|(_, at)| at.truncate(MAX_ADDRESSES));
+        peers
     }
 }
 

@@ -29,9 +29,45 @@ pub(super) enum Link {
     V6(u32),
 }
 
+/// This machine's addresses on one network, each with how large the network is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Ground(Vec<(IpAddr, u8)>);
+
+impl Ground {
+    fn of(networks: &[IpNet]) -> Self {
+        let of = |network: &IpNet| match network {
+            IpNet::V4(net) => (IpAddr::V4(net.addr()), net.prefix_len()),
+            IpNet::V6 { net, .. } => (IpAddr::V6(net.addr()), net.prefix_len()),
+        };
+        Self(networks.iter().map(of).collect())
+    }
+
+    /// Whether an address is this machine's own.
+    pub(super) fn is_own(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|(own, _)| *own == ip)
+    }
+
+    /// Whether an address is of a host on that network. Whoever says something there can be no further away.
+    pub(super) fn is_near(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|(own, prefix)| match (own, ip) {
+            (IpAddr::V4(own), IpAddr::V4(ip)) => {
+                let hosts = u32::MAX.checked_shr(u32::from(*prefix)).unwrap_or(0);
+                // The first and the last address of all but the smallest networks are nobody's.
+                let is_nobodys = *prefix < 31 && [0, hosts].contains(&(ip.to_bits() & hosts));
+                (own.to_bits() ^ ip.to_bits()) & !hosts == 0 && !is_nobodys
+            }
+            (IpAddr::V6(own), IpAddr::V6(ip)) => {
+                let hosts = u128::MAX.checked_shr(u32::from(*prefix)).unwrap_or(0);
+                (own.to_bits() ^ ip.to_bits()) & !hosts == 0
+            }
+            _ => false,
+        })
+    }
+}
+
 /// The networks on which this machine has one of these addresses, or any address at all where none is given, each with this
 /// machine's addresses there. The machine's own loopback is not a network.
-pub(super) async fn links(listen: Option<&[SocketAddr]>) -> BTreeMap<Link, Vec<IpAddr>> {
+pub(super) async fn links(listen: Option<&[SocketAddr]>) -> BTreeMap<Link, Ground> {
     let state = State::new().await;
     let mut links = Vec::new();
     let mut interfaces: Vec<_> = state.interfaces.values().filter(|interface| interface.is_up()).collect();
@@ -47,8 +83,8 @@ pub(super) async fn links(listen: Option<&[SocketAddr]>) -> BTreeMap<Link, Vec<I
             IpAddr::V4(ip) if !ip.is_loopback() && is_used(ip.into()) => Some(ip),
             _ => None,
         });
-        let own: Vec<IpAddr> = networks.iter().map(IpNet::addr).collect();
-        links.extend(v4.next().map(|ip| (Link::V4(ip), own.clone())));
+        let ground = Ground::of(&networks);
+        links.extend(v4.next().map(|ip| (Link::V4(ip), ground.clone())));
         let used = networks.iter().any(|network| {
             let ip = network.addr();
             ip.is_ipv6() && !ip.is_loopback() && is_used(ip)
@@ -57,7 +93,7 @@ pub(super) async fn links(listen: Option<&[SocketAddr]>) -> BTreeMap<Link, Vec<I
             IpNet::V6 { scope_id, .. } if *scope_id != 0 => Some(*scope_id),
             _ => None,
         });
-        links.extend(number.filter(|_| used).map(|number| (Link::V6(number), own)));
+        links.extend(number.filter(|_| used).map(|number| (Link::V6(number), ground)));
     }
     links.into_iter().take(MAX_LINKS).collect()
 }
@@ -99,5 +135,38 @@ impl Link {
             }
         }
         UdpSocket::from_std(socket.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ground(networks: &[(&str, u8)]) -> Ground {
+        Ground(networks.iter().map(|(ip, prefix)| (ip.parse().expect("an address"), *prefix)).collect())
+    }
+
+    #[test]
+    fn hosts_of_the_network_are_near_and_all_others_are_not() {
+        let here = ground(&[("10.1.2.3", 22), ("fd00::5", 64)]);
+        for near in ["10.1.0.1", "10.1.3.254", "10.1.2.255", "fd00::ffff:1"] {
+            assert!(here.is_near(near.parse().expect("an address")), "{near}");
+        }
+        for far in
+            ["10.1.4.1", "10.0.255.1", "8.8.8.8", "10.1.0.0", "10.1.3.255", "fd00:0:0:1::1", "2001:db8::1", "127.0.0.1"]
+        {
+            assert!(!here.is_near(far.parse().expect("an address")), "{far}");
+        }
+        assert!(here.is_own("fd00::5".parse().expect("an address")));
+    }
+
+    #[test]
+    fn networks_of_every_size_are_reckoned_with() {
+        let near = |own: &str, prefix, ip: &str| ground(&[(own, prefix)]).is_near(ip.parse().expect("an address"));
+        assert!(near("10.0.0.1", 32, "10.0.0.1") && !near("10.0.0.1", 32, "10.0.0.2"));
+        assert!(near("10.0.0.1", 31, "10.0.0.0") && !near("10.0.0.1", 31, "10.0.0.2"));
+        assert!(near("10.0.0.1", 0, "8.8.8.8") && near("fd00::1", 0, "::2"));
+        assert!(near("fd00::1", 128, "fd00::1") && !near("fd00::1", 128, "fd00::2"));
+        assert!(!near("10.0.0.1", 0, "fd00::1"));
     }
 }

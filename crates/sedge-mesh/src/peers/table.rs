@@ -17,7 +17,7 @@ use crate::whereabouts::{self, Sighted, Whereabouts, age_in_seconds};
 
 /// How many neighbours a node looks for by itself: enough that one failing neighbour cuts nobody off, few enough that a
 /// change is not sent over every link of a large fleet. Configured peers are dialled beyond it.
-pub(super) const NEIGHBOURS: usize = 8;
+pub(crate) const NEIGHBOURS: usize = 8;
 /// After how many failed attempts a bare address is looked at again: another node may live there now.
 const STALE_AFTER: u32 = 4;
 /// How many ids a bare address is tried with in one round.
@@ -60,6 +60,8 @@ pub(super) struct Bare {
 #[derive(Debug)]
 pub(super) struct Peers {
     me: NodeId,
+    /// How many neighbours it looks for by itself.
+    wanted: usize,
     pub(super) paused: bool,
     /// Whether members are reached without an address.
     pub(super) relayed: bool,
@@ -70,9 +72,9 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn new(me: NodeId) -> Self {
+    pub(super) fn new(me: NodeId, wanted: usize) -> Self {
         let (peers, bare) = (BTreeMap::new(), BTreeMap::new());
-        Self { me, paused: false, relayed: false, listening_until: None, peers, bare }
+        Self { me, wanted, paused: false, relayed: false, listening_until: None, peers, bare }
     }
 
     pub(super) fn add(&mut self, peer: PeerAddr, now: Instant, wall: Timestamp) {
@@ -165,6 +167,12 @@ impl Peers {
         // One place is left for the sender itself.
         sighted.truncate(whereabouts::MAX_NODES - 1);
         Whereabouts(sighted.into_iter().map(|(_, sighted)| sighted).collect())
+    }
+
+    pub(super) fn neighbours_places(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
+        let neighbours = self.peers.iter().filter(|(_, peer)| peer.link == Link::Connected);
+        let places = neighbours.map(|(id, peer)| (*id, peer.places.tellable().map(|(addr, ..)| addr).collect()));
+        places.filter(|(_, at): &(NodeId, Vec<SocketAddr>)| !at.is_empty()).collect()
     }
 
     pub(super) fn sightings(&mut self, wall: Timestamp) -> Vec<Sighting> {
@@ -262,7 +270,7 @@ impl Peers {
             }
         }
         let linked = self.peers.values().filter(|p| p.link != Link::Apart).count();
-        let mut free = NEIGHBOURS.saturating_sub(linked);
+        let mut free = self.wanted.saturating_sub(linked);
         let mut ready: Vec<_> = self.peers.iter_mut().collect();
         ready.retain(|(_, peer)| peer.is_dialable(relayed) && peer.retry.at() <= now);
         // Each node prefers others, so that no few of them carry everybody; and whoever failed less often comes first.
@@ -305,7 +313,8 @@ impl Peers {
         let first = self.peers.values().filter(|p| p.link == Link::Connected).map(|p| p.since).min();
         // What is never dialled never fails.
         let is_dialled = |id: &NodeId, peer: &Peer| {
-            (peer.configured || peer.is_sought(*id, self.me, members)) && peer.has_way(self.relayed)
+            (peer.configured || (self.wanted > 0 && peer.is_sought(*id, self.me, members)))
+                && peer.has_way(self.relayed)
         };
         let has_strangers = members.iter().any(|id| *id != self.me);
         let untried = self.peers.iter().any(|(id, peer)| is_dialled(id, peer) && peer.retry.failures() == 0)

@@ -21,7 +21,7 @@ fn wall() -> Timestamp {
 }
 
 fn peers() -> Peers {
-    Peers::new(node(0))
+    Peers::new(node(0), NEIGHBOURS)
 }
 
 fn at(n: u8, port: u16) -> PeerAddr {
@@ -223,6 +223,21 @@ fn a_neighbour_is_told_of_others_but_not_of_itself_and_within_limits() {
     assert_eq!(told.0.len(), MAX_NODES - 1);
     assert!(told.0.iter().all(|sighted| ![node(1), node(2)].contains(&sighted.node)));
     assert!(Whereabouts::decode(&told.encode()).is_ok());
+}
+
+#[test]
+fn a_newcomer_is_told_where_neighbours_were_reached_and_no_rumour() {
+    let now = Instant::now();
+    let mut table = peers();
+    table.recall(seen(1, 1), now, wall());
+    table.told(node(9), None, &saying(1, [2]), |_| true, now, wall());
+    table.told(node(9), None, &saying(2, [3]), |_| true, now, wall());
+    table.recall(seen(4, 4), now, wall());
+    for n in [1, 2] {
+        table.entry(node(n), now).link = Link::Connected;
+    }
+    assert!(table.peers[&node(1)].places.all().any(|at| at == addr(2)), "it is tried here");
+    assert_eq!(table.neighbours_places(), [(node(1), vec![addr(1)])]);
 }
 
 #[test]

@@ -79,13 +79,14 @@ async fn a_member_is_served_on_further_protocols_and_silence_ends_that_too() {
     let first = root.start_with(1, &[], greeter(false)).await;
     let second = root.start(2, &[first.at()]).await;
     first.sees("the member", |v| v.members.contains_key(&second.id())).await;
-    let connection = second.mesh.endpoint().connect(crate::support::iroh_addr(&first), ECHO_ALPN).await.unwrap();
+    let connection =
+        second.mesh.endpoint().unwrap().connect(crate::support::iroh_addr(&first), ECHO_ALPN).await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     send.write_all(b"?").await.unwrap();
     assert_eq!(recv.read_to_end(8).await.unwrap(), b"!");
     first.mesh.offline().await;
     assert!(closed(&connection).await.contains("offline"));
-    let refused = first.mesh.endpoint().connect(crate::support::iroh_addr(&second), ECHO_ALPN).await;
+    let refused = first.mesh.endpoint().unwrap().connect(crate::support::iroh_addr(&second), ECHO_ALPN).await;
     assert!(refused.is_err(), "silence holds for what it would dial too");
 }
 
@@ -112,10 +113,10 @@ async fn a_handler_that_panics_costs_its_own_connection_only() {
     let second = root.start(2, &[first.at()]).await;
     first.sees("the member", |v| v.members.contains_key(&second.id())).await;
     let to_first = crate::support::iroh_addr(&first);
-    let connection = second.mesh.endpoint().connect(to_first.clone(), ECHO_ALPN).await.unwrap();
+    let connection = second.mesh.endpoint().unwrap().connect(to_first.clone(), ECHO_ALPN).await.unwrap();
     closed(&connection).await;
     eventually("the panic is counted", || first.mesh.counters().handler_panics == 1).await;
-    let connection = second.mesh.endpoint().connect(to_first, ECHO_ALPN).await.unwrap();
+    let connection = second.mesh.endpoint().unwrap().connect(to_first, ECHO_ALPN).await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     send.write_all(b"?").await.unwrap();
     let answer = timeout(DEADLINE, recv.read_to_end(8)).await.unwrap().unwrap();

@@ -14,8 +14,8 @@ async fn two_nodes_that_dial_each_other_at_once_end_up_with_one_connection() {
         second.mesh.offline().await;
         first.mesh.add_peer(second.at());
         second.mesh.add_peer(first.at());
-        first.mesh.online();
-        second.mesh.online();
+        first.mesh.online().await;
+        second.mesh.online().await;
         first.say(round).await;
         second.say(round).await;
         first.hears(second.id(), round).await;
@@ -122,4 +122,33 @@ async fn a_node_whose_first_acquaintance_is_gone_finds_the_others_by_what_it_was
     let mut neighbours = third.neighbours();
     let met = tokio::time::timeout(DEADLINE, neighbours.wait_for(|n| n.contains(&first.id()))).await;
     assert!(met.is_ok_and(|r| r.is_ok()), "never met");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_a_relay_that_was_silent_is_found_where_it_was() {
+    let root = Root::new(1);
+    let storage = std::sync::Arc::<crate::support::Memory>::default();
+    let fleet = root.fleet(&storage, root.key.node_id(), std::slice::from_ref(&root.certificate));
+    let relay = "http://127.0.0.1:9".parse().unwrap();
+    let config = MeshConfig::new(root.key.clone(), root.genesis.clone()).listen(loopback()).relays([relay]);
+    let mesh = Mesh::start(config, fleet, storage.clone(), Protocols::new()).await.unwrap();
+    let first = crate::support::Node { key: root.key.clone(), mesh, storage };
+    let second = root.start(2, &[first.at()]).await;
+    for round in 1..4 {
+        second.meets(first.id()).await;
+        let at = first.address();
+        let before = first.mesh.endpoint().unwrap().closed();
+        first.mesh.offline().await;
+        tokio::time::timeout(DEADLINE, before).await.expect("its connection to the relay would live on");
+        assert_eq!(first.address(), at);
+        first.mesh.online().await;
+        first.say(round).await;
+        second.hears(first.id(), round).await;
+    }
+    first.mesh.offline().await;
+    first.mesh.shutdown().await;
+    assert!(first.mesh.endpoint().unwrap().is_closed());
+    first.mesh.offline().await;
+    first.mesh.online().await;
+    assert!(first.mesh.endpoint().unwrap().is_closed(), "it stopped, and is not to come back");
 }

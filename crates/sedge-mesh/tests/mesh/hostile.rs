@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::Endpoint;
-use iroh::endpoint::{QuicTransportConfig, VarInt, presets};
+use iroh::endpoint::{Connection, QuicTransportConfig, SendStream, VarInt, presets};
+use iroh::protocol::{AcceptError, ProtocolHandler};
 use sedge_fleet::{Effect, Event, Fleet};
-use sedge_mesh::SYNC_ALPN;
+use sedge_mesh::{JOIN_ALPN, Protocols, SYNC_ALPN};
 use sedge_statement::NodeId;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::support::{
@@ -180,6 +182,122 @@ async fn a_reader_that_stalls_is_dropped_and_stalls_nobody() {
     talker.abort();
     still_in_sync(&first, &second, 99).await;
     assert_eq!(first.mesh.counters().slow_peers, 1);
+}
+
+/// Holds what connects, and reads nothing.
+#[derive(Debug)]
+struct Deaf;
+
+impl ProtocolHandler for Deaf {
+    async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
+        connection.closed().await;
+        Ok(())
+    }
+}
+
+/// Sends on as many streams of every kind as the other end lets it open, until nothing more goes out. Says how many bytes went.
+async fn fill(connection: &Connection) -> u64 {
+    let mut filling: JoinSet<Result<(), AcceptError>> = JoinSet::new();
+    for n in 0..400 {
+        let connection = connection.clone();
+        filling.spawn(async move {
+            let mut send: SendStream =
+                if n % 2 == 0 { connection.open_bi().await?.0 } else { connection.open_uni().await? };
+            loop {
+                send.write_all(&[0; 16 << 10]).await.map_err(AcceptError::from_err)?;
+            }
+        });
+    }
+    let (mut sent, mut still) = (0, 0);
+    while still < 20 {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        let now = connection.stats().udp_tx.bytes;
+        // Acknowledgements and probes go on for ever.
+        still = if now > sent + (8 << 10) { 0 } else { still + 1 };
+        sent = now;
+    }
+    sent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_data_that_nobody_reads_stays_within_what_its_sender_was_given() {
+    const DEAF_ALPN: &[u8] = b"test/deaf/1";
+    const ROOM: u64 = 64 << 10;
+    let root = Root::new(1);
+    let first = root.start_with(1, &[], Protocols::from([(DEAF_ALPN.to_vec(), Deaf.into())])).await;
+    let second = root.start(2, &[first.at()]).await;
+    second.meets(first.id()).await;
+    first.mesh.publish(root.certify(key(9).node_id(), "by-hand")).await.unwrap();
+    let (member, stranger) = (raw_endpoint(&key(9)).await, raw_endpoint(&key(10)).await);
+
+    // Packets carry more than what counts against a window, and some of it twice.
+    let most = ROOM + ROOM / 2;
+    let mut held = Vec::new();
+    loop {
+        let connection = member.connect(iroh_addr(&first), DEAF_ALPN).await.unwrap();
+        let sent = fill(&connection).await;
+        if connection.close_reason().is_some() {
+            break;
+        }
+        assert!((ROOM / 2..most).contains(&sent), "{sent} bytes under way on connection {}", held.len());
+        held.push(connection);
+        assert!(held.len() <= 8, "a member holds {} connections", held.len());
+    }
+    assert!(held.len() > 1);
+    for alpn in [JOIN_ALPN, SYNC_ALPN] {
+        let connection = stranger.connect(iroh_addr(&first), alpn).await.unwrap();
+        let sent = fill(&connection).await;
+        assert!(sent < most, "a stranger has {sent} bytes under way");
+    }
+    // Beside its one stream a member's sync has a window for a frame.
+    held.clear();
+    member.close().await;
+    let member = raw_endpoint(&key(9)).await;
+    let (connection, mut send, _recv) = raw_stream(&member, &first, SYNC_ALPN).await;
+    send.write_all(&framed(&hello(&mut self::member(&root, 9), first.id()))).await.unwrap();
+    first.meets(key(9).node_id()).await;
+    let sent = fill(&connection).await;
+    assert!(sent < (1 << 20) * 3 / 2, "a member's sync has {sent} bytes under way");
+    still_in_sync(&first, &second, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_frames_let_nobody_in_and_are_not_borne_without_end() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let second = root.start(2, &[first.at()]).await;
+    second.meets(first.id()).await;
+    for seed in [9, 10] {
+        let endpoint = raw_endpoint(&key(seed)).await;
+        let (connection, mut send, mut recv) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+        send.write_all(&framed(b"")).await.unwrap();
+        assert!(closed(&connection).await.contains("violation"));
+        assert!(recv.read(&mut [0; 1]).await.is_err(), "something was said to it");
+    }
+    let endpoint = raw_endpoint(&key(9)).await;
+    let (connection, mut send, _recv) = raw_stream(&endpoint, &first, SYNC_ALPN).await;
+    send.write_all(&framed(&hello(&mut member(&root, 9), first.id()))).await.unwrap();
+    first.meets(key(9).node_id()).await;
+    send.write_all(&framed(b"").repeat(100)).await.unwrap();
+    assert!(closed(&connection).await.contains("violation"));
+    still_in_sync(&first, &second, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_without_end_leave_members_their_place() {
+    let root = Root::new(1);
+    let first = root.start(1, &[]).await;
+    let mut held = Vec::new();
+    for seed in 100..140 {
+        let stranger = raw_endpoint(&key(seed)).await;
+        for _ in 0..4 {
+            let connection = stranger.connect(iroh_addr(&first), JOIN_ALPN).await.unwrap();
+            held.push((stranger.clone(), connection));
+        }
+    }
+    assert!(first.mesh.counters().refused_connections > 0, "{} strangers were let in", held.len());
+    let second = root.start(2, &[first.at()]).await;
+    still_in_sync(&first, &second, 5).await;
 }
 
 /// A message of whereabouts: `node` is at so many false places, seen this very moment.

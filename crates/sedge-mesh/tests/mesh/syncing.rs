@@ -75,7 +75,7 @@ async fn a_node_that_went_silent_catches_up_when_it_comes_back() {
     first.mesh.add_peer(second.at());
     let unreached = timeout(Duration::from_secs(2), neighbours.wait_for(|n| !n.is_empty())).await;
     assert!(unreached.is_err());
-    second.mesh.online();
+    second.mesh.online().await;
     second.hears(first.id(), 2).await;
     first.hears(second.id(), 3).await;
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Reason, Steering, Who};
+use crate::input::Approvals;
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +68,13 @@ impl fmt::Display for Reason {
                 "certificates of {issuer} are held up to {have}, the deployment was made over {need}; waiting for the rest"
             ),
             Self::ReleaseUnknown(release) => write!(f, "release {} has not arrived yet", release.short()),
-            Self::AwaitingApproval => f.write_str("the rollout lacks approvals"),
+            Self::AwaitingApproval(Approvals {
+                deployment: (given, needed),
+                release: (of_release, needed_of_release),
+            }) => {
+                write!(f, "{given} of {needed} authorities agree to the deployment")?;
+                write!(f, ", and {of_release} of {needed_of_release} to its release")
+            }
             Self::Paused(by) => write!(f, "{} paused the rollout {by}", by.who),
             Self::Cancelled(by) => write!(f, "{} cancelled the rollout {by}", by.who),
             Self::HaltedByAuthority(by) => write!(f, "{} halted the rollout {by}", by.who),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sedge_scheduler::{ControlState, Go, Reason, RolloutState, WaveGate};
+use sedge_scheduler::{Approvals, ControlState, Go, Reason, RolloutState, WaveGate};
 use sedge_statement::{Action, Percent, Role, SlotState, WaveSize};
 
 use crate::fleet::{Fleet, NOW, by, certificate, deployment, gate, node, open, slot};
@@ -174,7 +174,7 @@ fn nothing_starts_while_the_release_is_unknown_or_the_rollout_is_held() {
     fleet.releases = releases;
     fleet.control(rollout, ControlState::Paused(by()));
     assert_eq!(held(&fleet), RolloutState::Paused);
-    fleet.control(rollout, ControlState::AwaitingApproval);
+    fleet.control(rollout, ControlState::AwaitingApproval(Approvals { deployment: (1, 2), release: (1, 1) }));
     assert_eq!(held(&fleet), RolloutState::AwaitingApproval);
     fleet.control(rollout, ControlState::Cancelled(by()));
     assert_eq!(held(&fleet), RolloutState::Cancelled);

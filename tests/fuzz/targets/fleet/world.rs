@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) frames: Vec<Vec<u8>>,
     /// The links among them: the first and the second change of one document.
     pub(crate) links: Vec<Vec<u8>>,
+    /// The links that begin the document's next epoch.
+    pub(crate) later: Vec<Vec<u8>>,
 }
 
 impl World {
@@ -64,6 +66,7 @@ impl World {
             records: Records::new(),
             frames: Vec::new(),
             links: Vec::new(),
+            later: Vec::new(),
         };
         let mut fleet = world.fleet(me, Records::new());
         let mut records = Records::new();
@@ -75,6 +78,7 @@ impl World {
         }
         world.records = records;
         world.converse();
+        world.later = world.next_epoch();
         world
     }
 
@@ -124,9 +128,36 @@ impl World {
         }
     }
 
+    /// What the hostile node says once its first epoch is full.
+    fn next_epoch(&self) -> Vec<Vec<u8>> {
+        let (me, evil) = (self.me, self.evil());
+        let mut nodes = [self.fleet(me, self.records.clone()), self.fleet(evil, self.records.clone())];
+        let hello = nodes[0].handle(Event::Connected { peer: evil }, NOW);
+        nodes[1].handle(Event::Connected { peer: me }, NOW);
+        for (_, frame) in sends(0, hello) {
+            nodes[1].handle(Event::Received { peer: me, frame }, NOW);
+        }
+        let mut size = 0;
+        loop {
+            size += 1;
+            let held = Edit::PutArtifact { blake3: Blake3::from_bytes([7; 32]), size };
+            let effects = nodes[1].write(&self.evil, DocKind::Node, NOW, &[held]).expect("a member may write");
+            let said = sends(1, effects).into_iter().filter_map(|(_, frame)| {
+                match codec::decode(&frame, MAX_FRAME_BYTES).expect("a node says whole frames") {
+                    Frame::Links { head, links, .. } if head.doc.epoch > 0 => Some(links),
+                    _ => None,
+                }
+            });
+            let links: Vec<Vec<u8>> = said.flatten().collect();
+            if !links.is_empty() {
+                return links;
+            }
+        }
+    }
+
     /// A frame of the hostile node's own links from `first_seq` on, whose signature holds.
-    pub(crate) fn links_frame(&self, kind: DocKind, first_seq: u64, links: Vec<Vec<u8>>) -> Vec<u8> {
-        let doc = DocId { author: self.evil(), kind, scope: Scope::Mesh, epoch: 0 };
+    pub(crate) fn links_frame(&self, kind: DocKind, epoch: u32, first_seq: u64, links: Vec<Vec<u8>>) -> Vec<u8> {
+        let doc = DocId { author: self.evil(), kind, scope: Scope::Mesh, epoch };
         let last = links.last().map(|link| change_hash(link)).expect("at least one link");
         let seq = first_seq + links.len() as u64 - 1;
         let head = SignedHead::sign(&self.evil, self.mesh, doc, seq, last, NOW);

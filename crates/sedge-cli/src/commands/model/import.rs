@@ -14,6 +14,7 @@ use crate::commands::ask;
 use crate::failure::Failure;
 use crate::grammar::ImportArgs;
 use crate::screen::Screen;
+use crate::tame;
 
 /// Imports documents.
 pub(super) async fn run(home: &Path, args: ImportArgs, screen: &Screen) -> Result<(), Failure> {
@@ -37,7 +38,7 @@ pub(super) async fn list(home: &Path, screen: &Screen) -> Result<(), Failure> {
 
 /// Lists the drafts behind the releases, where there are any.
 pub(super) async fn list_also(home: &Path, screen: &Screen) -> Result<(), Failure> {
-    let drafts: Vec<ModelDraft> = ask(home, &Request::DraftList).await?;
+    let drafts: Vec<ModelDraft> = screen.tamed(ask(home, &Request::DraftList).await?)?;
     if drafts.is_empty() { Ok(()) } else { screen.line(&format!("\n{}", text::drafts(&drafts, screen.paint()))) }
 }
 
@@ -52,7 +53,7 @@ pub(super) async fn show(home: &Path, model: String, screen: &Screen, failure: F
 /// Prints Peat's JSON.
 pub(super) async fn export(home: &Path, model: String, screen: &Screen) -> Result<(), Failure> {
     let document: Value = ask(home, &Request::PeatExport { model }).await?;
-    screen.show(&document, |document, _| format!("{document:#}"))
+    screen.show_as_it_is(&document, |document, _| tame::json(&format!("{document:#}")).into_owned())
 }
 
 /// Reads a document, of which a little more than what is allowed is enough to refuse it.

@@ -189,3 +189,34 @@ pub(super) fn log(log: &[LogEntry], paint: Paint) -> String {
     }
     table.render(paint)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::screen::hostile::{WORDS, is_shown_harmless};
+
+    #[test]
+    fn licence_source_and_metadata_are_shown_on_their_line_and_obeyed_by_no_terminal() {
+        let digest = "ab".repeat(32);
+        let answer = json!({
+            "id": "digits", "version": "1.0.0", "release": digest, "variants": [], "publisher": "laptop",
+            "published_at": "2026-01-01T00:00:00Z", "held": true, "holders": [],
+            "manifest": {
+                "id": "digits", "version": "1.0.0", "model_type": "classifier", "license": WORDS, "source": WORDS,
+                "metadata": {WORDS: WORDS}, "probes": null,
+                "variants": [{
+                    "name": "onnx-f32", "format": "onnx", "quantization": "F32",
+                    "files": [{"name": "a.onnx", "size": 1, "sha256": digest, "blake3": digest}],
+                    "requirements": {"memory": 0, "architectures": []},
+                    "facts": {"onnx": {
+                        "ir_version": 8, "opsets": {WORDS: 1}, "producer": "", "parameters": 1, "weight_bytes": 1,
+                        "inputs": [{"name": WORDS, "datatype": WORDS, "shape": []}], "outputs": [],
+                    }},
+                }],
+            },
+        });
+        is_shown_harmless(&answer, 7, detail);
+    }
+}

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use sedge_agent::api::{Rollout, StatusSlot};
-use sedge_statement::{SlotState, Timestamp};
+use sedge_statement::{SlotState, Timestamp, millis};
 
 use super::{ROLLOUT, ROOT, Story};
 use crate::demo::mesh::PROBATION;
@@ -114,8 +114,4 @@ fn canary_of(rollout: &Rollout) -> Result<usize> {
 
 fn is_beyond_staged(state: SlotState) -> bool {
     matches!(state, SlotState::Testing | SlotState::Activating | SlotState::Probation | SlotState::Committed)
-}
-
-fn millis(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

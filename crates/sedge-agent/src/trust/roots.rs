@@ -1,0 +1,195 @@
+//! Who the roots are: shown, proposed, signed; and the certificate that a new root gives itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sedge_fleet::{FleetView, Proposal, Roots};
+use sedge_statement::{Certificate, NodeId, Role, RootVersion};
+
+use super::named;
+use crate::api::{ApiError, MeshShown, PendingRevocation, ProposedRoots, RootsShown, RotateRequest};
+use crate::core::{Core, now};
+use crate::queries::member;
+
+impl Core {
+    /// The mesh as this node knows it.
+    pub(crate) fn mesh_shown(&self) -> MeshShown {
+        let view = self.view();
+        let proposed = view.proposed.iter().map(|proposal| shown_proposal(&view, proposal)).collect();
+        let pending = view.pending_revocations.iter().map(|(revocation, by)| PendingRevocation {
+            node: named(&view, revocation.subject),
+            reason: revocation.reason.clone(),
+            signed_by: by.iter().map(|root| named(&view, *root)).collect(),
+            lacks: usize::from(view.roots.threshold).saturating_sub(by.len()),
+        });
+        MeshShown {
+            id: view.mesh,
+            name: view.genesis.name.clone(),
+            members: view.members.len(),
+            roots: shown(&view, &view.roots),
+            proposed,
+            revoked: view.revoked.keys().map(|node| named(&view, *node)).collect(),
+            pending_revocations: pending.collect(),
+            verified_time: view.verified,
+        }
+    }
+
+    /// Proposes the next version of the roots, and signs it.
+    pub(crate) async fn rotate(&self, request: RotateRequest) -> Result<MeshShown, ApiError> {
+        let _turn = self.authoring.lock().await;
+        let view = self.view();
+        self.is_root(&view)?;
+        let mut roots = view.roots.keys.clone();
+        for text in &request.add {
+            let node = member(&view, text)?;
+            if !roots.insert(node) {
+                return Err(ApiError::usage(format!("{text} is a root already"), "`sedge mesh show` lists the roots."));
+            }
+        }
+        let mut leaving = BTreeMap::new();
+        for text in &request.remove {
+            let node = root(&view, text)?;
+            roots.remove(&node);
+            leaving.insert(node, self.kept_until(node, request.good_until).await?);
+        }
+        let least = u8::try_from(roots.len() / 2 + 1).unwrap_or(u8::MAX);
+        let unchanged = roots == view.roots.keys;
+        let threshold = request.threshold.unwrap_or(if unchanged { view.roots.threshold } else { least });
+        let mut approvals = view.roots.approvals;
+        approvals.release = request.release_approvals.unwrap_or(approvals.release);
+        approvals.deploy = request.deploy_approvals.unwrap_or(approvals.deploy);
+        if unchanged && (threshold, approvals) == (view.roots.threshold, view.roots.approvals) {
+            return Err(ApiError::usage(
+                "nothing would change",
+                "Name who becomes a root with --add or leaves with --remove, or give --threshold, --release-approvals or --deploy-approvals.",
+            ));
+        }
+        let version = RootVersion {
+            version: view.roots.version.saturating_add(1),
+            previous: view.roots.id,
+            roots,
+            threshold,
+            approvals,
+            leaving,
+            at: now(),
+        };
+        version.check().map_err(|error| {
+            let remedy =
+                format!("At least {least} of {} roots must agree; nothing was published.", version.roots.len());
+            ApiError::usage(error, &remedy)
+        })?;
+        self.sign(&view, &version).await
+    }
+
+    /// Signs the one version of the roots that was proposed.
+    pub(crate) async fn sign_roots(&self) -> Result<MeshShown, ApiError> {
+        let _turn = self.authoring.lock().await;
+        let view = self.view();
+        let me = self.me();
+        let mine = |p: &&Proposal| view.roots.keys.contains(&me) || p.version.roots.contains(&me);
+        let open: Vec<&Proposal> = view.proposed.iter().filter(mine).filter(|p| !p.signers.contains(&me)).collect();
+        match open.as_slice() {
+            [] => Err(ApiError::refused(
+                "no version of the roots waits for this node's signature",
+                "`sedge mesh show` lists what was proposed, and who signed it.",
+            )),
+            [one] => self.sign(&view, &one.version).await,
+            several => Err(ApiError::refused(
+                format!("{} different versions of the roots wait", several.len()),
+                "Settle on one with the other roots: propose it anew with `sedge mesh rotate` on one root, and approve on the others \
+                 before anybody proposes another.",
+            )),
+        }
+    }
+
+    async fn sign(&self, view: &FleetView, version: &RootVersion) -> Result<MeshShown, ApiError> {
+        self.say(view, version).await?;
+        self.take_office().await?;
+        Ok(self.mesh_shown())
+    }
+
+    fn is_root(&self, view: &FleetView) -> Result<(), ApiError> {
+        if view.roots.keys.contains(&self.me()) {
+            return Ok(());
+        }
+        Err(ApiError::refused("this node is no root", "Do it on a root; `sedge mesh show` lists them."))
+    }
+
+    /// Gives this node a root's certificate, once it is one.
+    async fn take_office(&self) -> Result<(), ApiError> {
+        let view = self.view();
+        let own = view.members.get(&self.me()).filter(|_| view.roots.keys.contains(&self.me()));
+        let Some(own) = own.filter(|certificate| !certificate.may(Role::Root)) else { return Ok(()) };
+        let mut roles = own.roles.clone();
+        roles.extend([Role::Root, Role::Enroll, Role::Release, Role::Deploy, Role::Observe]);
+        let cell = sedge_statement::CellPath::root();
+        let revision = own.revision.saturating_add(1);
+        let certificate = Certificate { roles, cell, revision, not_after: None, ..own.clone() };
+        let object = self.issue(&view, certificate)?;
+        self.publish_object(object).await
+    }
+}
+
+/// Gives this node a root's certificate as soon as it is one: the last signature may come from elsewhere.
+pub(crate) async fn hold_office(core: Arc<Core>) {
+    let mut views = core.mesh.view();
+    loop {
+        let office = {
+            let _turn = core.authoring.lock().await;
+            core.take_office().await
+        };
+        if let Err(error) = office {
+            tracing::error!(%error, "this root cannot give itself a root's certificate");
+        }
+        tokio::select! {
+            () = core.stop.cancelled() => return,
+            changed = views.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// The root that `text` names, member or not.
+fn root(view: &FleetView, text: &str) -> Result<NodeId, ApiError> {
+    let by_id: BTreeSet<NodeId> =
+        view.roots.keys.iter().copied().filter(|root| root.to_string().starts_with(text) && text.len() >= 6).collect();
+    let found = match member(view, text) {
+        Ok(node) => Some(node),
+        Err(_) => by_id.first().copied().filter(|_| by_id.len() == 1),
+    };
+    found.filter(|node| view.roots.keys.contains(node)).ok_or_else(|| {
+        ApiError::usage(format!("{text} is no root"), "`sedge mesh show` lists the roots; nothing was published.")
+    })
+}
+
+fn shown(view: &FleetView, roots: &Roots) -> RootsShown {
+    RootsShown {
+        version: roots.version,
+        id: roots.id,
+        keys: roots.keys.iter().map(|root| named(view, *root)).collect(),
+        threshold: roots.threshold,
+        release_approvals: roots.approvals.release,
+        deploy_approvals: roots.approvals.deploy,
+        since: roots.since,
+    }
+}
+
+fn shown_proposal(view: &FleetView, Proposal { version, signers }: &Proposal) -> ProposedRoots {
+    let lacks = |keys: &BTreeSet<NodeId>, threshold: u8| {
+        usize::from(threshold).saturating_sub(keys.intersection(signers).count())
+    };
+    let roots = Roots {
+        version: version.version,
+        id: version.id(),
+        keys: version.roots.clone(),
+        threshold: version.threshold,
+        approvals: version.approvals,
+        since: version.at,
+    };
+    ProposedRoots {
+        roots: shown(view, &roots),
+        leaving: version.leaving.keys().map(|root| named(view, *root)).collect(),
+        signed_by: signers.iter().map(|root| named(view, *root)).collect(),
+        lacks_old: lacks(&view.roots.keys, view.roots.threshold),
+        lacks_new: lacks(&version.roots, version.threshold),
+    }
+}
