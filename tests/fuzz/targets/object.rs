@@ -2,7 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sedge_statement::{Certificate, Genesis, MeshId, Object, ObjectBody, ObjectKind, SecretKey};
+use sedge_statement::{
+    Certificate, Genesis, MeshId, Object, ObjectBody, ObjectKind, Revocation, RootVersion, SecretKey,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeTuple};
 
 /// Bytes that encode as themselves, so that a hostile member's body can be signed.
@@ -29,6 +31,8 @@ impl<const KIND: u16> ObjectBody for Raw<KIND> {
 
 const GENESIS: u16 = ObjectKind::GENESIS.0;
 const CERTIFICATE: u16 = ObjectKind::CERTIFICATE.0;
+const REVOCATION: u16 = ObjectKind::REVOCATION.0;
+const ROOTS: u16 = ObjectKind::ROOTS.0;
 
 fuzz_target!(|bytes: &[u8]| {
     let mesh = MeshId::from_bytes([0; 32]);
@@ -40,10 +44,11 @@ fuzz_target!(|bytes: &[u8]| {
 
     let Some((kind, body)) = bytes.split_first() else { return };
     let key = SecretKey::from_bytes(&[7; 32]);
-    let signed = if kind % 2 == 0 {
-        Object::sign(&key, mesh, &Raw::<GENESIS>(body.to_vec()))
-    } else {
-        Object::sign(&key, mesh, &Raw::<CERTIFICATE>(body.to_vec()))
+    let signed = match kind % 4 {
+        0 => Object::sign(&key, mesh, &Raw::<GENESIS>(body.to_vec())),
+        1 => Object::sign(&key, mesh, &Raw::<CERTIFICATE>(body.to_vec())),
+        2 => Object::sign(&key, mesh, &Raw::<REVOCATION>(body.to_vec())),
+        _ => Object::sign(&key, mesh, &Raw::<ROOTS>(body.to_vec())),
     };
     let encoded = signed.to_bytes();
     let Ok(object) = Object::open(&encoded, mesh) else {
@@ -53,6 +58,18 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(certificate) = object.body::<Certificate>() {
         let again = Object::sign(&key, mesh, &certificate);
         assert_eq!(again.to_bytes(), encoded, "a certificate has two encodings");
+    }
+    if let Ok(revocation) = object.body::<Revocation>() {
+        let again = Object::sign(&key, mesh, &revocation);
+        assert_eq!(again.to_bytes(), encoded, "a revocation has two encodings");
+        assert_eq!(revocation.kept.and(&revocation.kept), revocation.kept);
+    }
+    if let Ok(version) = object.body::<RootVersion>() {
+        let again = Object::sign(&key, mesh, &version);
+        assert_eq!(again.to_bytes(), encoded, "a version of the roots has two encodings");
+        if version.check().is_ok() {
+            assert!(usize::from(version.threshold) * 2 > version.roots.len());
+        }
     }
     let own = MeshId::from_bytes(*object.id().as_bytes());
     if let Ok(genesis) = Genesis::open(&encoded, own) {

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sedge_statement::codec::{self, CodecError};
-use sedge_statement::{Control, Deployment, MeshId, Profile, Release, SignedHead};
+use sedge_statement::{Approval, Control, Deployment, MeshId, Profile, Release, SignedHead};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The largest of the statements that set no limit of their own, bytes.
@@ -18,7 +18,7 @@ fn reads<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError>
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((kind, bytes)) = bytes.split_first() else { return };
-    match kind % 5 {
+    match kind % 6 {
         0 => {
             if let Ok(release) = Release::from_bytes(bytes) {
                 assert_eq!(release.to_bytes(), bytes);
@@ -45,6 +45,11 @@ fuzz_target!(|bytes: &[u8]| {
                 let _ = head.verify(MeshId::from_bytes([0; 32]));
             }
         }
-        _ => drop(reads::<Profile>(bytes)),
+        4 => drop(reads::<Profile>(bytes)),
+        _ => {
+            if let Ok(approval) = Approval::from_bytes(bytes) {
+                assert_eq!(approval.to_bytes(), bytes);
+            }
+        }
     }
 });
