@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sedge_fleet::{FleetView, Proposal, Roots};
-use sedge_statement::{Certificate, NodeId, Role, RootVersion};
+use sedge_statement::{Certificate, NodeId, Role, RootVersion, RootsId};
 
 use super::named;
 use crate::api::{ApiError, MeshShown, PendingRevocation, ProposedRoots, RootsShown, RotateRequest};
@@ -115,31 +115,38 @@ impl Core {
         Err(ApiError::refused("this node is no root", "Do it on a root; `sedge mesh show` lists them."))
     }
 
-    /// Gives this node a root's certificate, once it is one.
-    async fn take_office(&self) -> Result<(), ApiError> {
+    /// Gives this node a root's certificate, once it is one; tells under which version of the roots, where it did.
+    async fn take_office(&self) -> Result<Option<RootsId>, ApiError> {
         let view = self.view();
         let own = view.members.get(&self.me()).filter(|_| view.roots.keys.contains(&self.me()));
-        let Some(own) = own.filter(|certificate| !certificate.may(Role::Root)) else { return Ok(()) };
+        let Some(own) = own.filter(|certificate| !certificate.may(Role::Root)) else { return Ok(None) };
         let mut roles = own.roles.clone();
         roles.extend([Role::Root, Role::Enroll, Role::Release, Role::Deploy, Role::Observe]);
         let cell = sedge_statement::CellPath::root();
         let revision = own.revision.saturating_add(1);
         let certificate = Certificate { roles, cell, revision, not_after: None, ..own.clone() };
         let object = self.issue(&view, certificate)?;
-        self.publish_object(object).await
+        self.publish_object(object).await?;
+        Ok(Some(view.roots.id))
     }
 }
 
-/// Gives this node a root's certificate as soon as it is one: the last signature may come from elsewhere.
+/// Gives this node a root's certificate as soon as it is one: the last signature may come from elsewhere. Once for each version of the roots: another
+/// root may see to it that what it gives itself does not count, and every try takes a serial.
 pub(crate) async fn hold_office(core: Arc<Core>) {
     let mut views = core.mesh.view();
+    let mut tried = None;
     loop {
-        let office = {
+        let version = core.view().roots.id;
+        if tried != Some(version) {
             let _turn = core.authoring.lock().await;
-            core.take_office().await
-        };
-        if let Err(error) = office {
-            tracing::error!(%error, "this root cannot give itself a root's certificate");
+            match core.take_office().await {
+                Ok(taken) => tried = taken.or(tried),
+                Err(error) => {
+                    tracing::error!(%error, "this root cannot give itself a root's certificate");
+                    tried = Some(version);
+                }
+            }
         }
         tokio::select! {
             () = core.stop.cancelled() => return,
