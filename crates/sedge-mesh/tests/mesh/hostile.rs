@@ -209,7 +209,9 @@ async fn fill(connection: &Connection) -> u64 {
         });
     }
     let (mut sent, mut still) = (0, 0);
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
     while still < 20 {
+        assert!(tokio::time::Instant::now() < end, "{sent} bytes went, and more is taken");
         tokio::time::sleep(Duration::from_millis(25)).await;
         let now = connection.stats().udp_tx.bytes;
         // Acknowledgements and probes go on for ever.
