@@ -41,6 +41,8 @@ async fn two_nodes_cut_off_from_one_agree_with_it_once_they_hear_it_again() -> R
         node.run(&["rollout", "show", unheard]).await?.fails_with(1, "no rollout")?;
     }
 
+    let alone = a.ask(&["status"]).await?["sync"]["stale_ms"].as_u64().context("how stale the silent node is")?;
+
     a.ask(&["agent", "online"]).await?;
     let (winner, loser) = agreed(&trio, &by_a, &by_b).await?;
     let release = &releases[usize::from(winner == by_b)];
@@ -56,6 +58,10 @@ async fn two_nodes_cut_off_from_one_agree_with_it_once_they_hear_it_again() -> R
     let proven = Sha256::of(&fs::read(file)?).to_string();
     ensure!(answers[0].sha256 == proven, "{} answers, and not the file that won, {proven}", answers[0].sha256);
     let view = trio.views_agree().await?;
+    for node in trio.all() {
+        shows_how_stale_it_is(node).await?;
+    }
+    ensure!(alone > 500, "the silent node heard of no change for {alone} ms only");
     println!("3 nodes, 1 partition, 2 commands: {winner:.10} won over {loser:.10}; one view, {view:.10}");
     Ok(())
 }
@@ -74,6 +80,25 @@ async fn cut_off(trio: &Trio) -> Result<()> {
     ] {
         node.is_connected(other, connected).await?;
     }
+    Ok(())
+}
+
+/// Waits until a node says that a neighbour holds the same as it does of what the whole mesh holds, and what its neighbours say of themselves.
+async fn shows_how_stale_it_is(node: &support::node::Node) -> Result<()> {
+    until("neighbours that agree", async || {
+        let status = node.ask(&["status"]).await?;
+        let sync = &status["sync"];
+        let mesh = list(sync, "/scopes")?.iter().find(|scope| scope["scope"] == "mesh").cloned().unwrap_or_default();
+        let agrees = mesh["agreed"] == mesh["digest"] && sync["stale_ms"].as_u64().is_some_and(|ms| ms < 60_000);
+        let says = |peer: &serde_json::Value| peer["presence"]["gauges"]["load_hundredths"].is_u64();
+        let present = list(&status, "/peers")?.iter().all(says);
+        let authorities = list(sync, "/authorities")?;
+        let dated = !authorities.is_empty() && authorities.iter().all(|one| one["newest_ms"].is_u64());
+        Ok(so_or(agrees && present && dated, || format!("{} says {status}", node.name)))
+    })
+    .await?;
+    let own = node.ask(&["node", "show", &node.name]).await?;
+    ensure!(own["presence"]["gauges"]["memory_free_bytes"].is_u64(), "{own}");
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `agents` | 24 agents in this process, each with a home of its own on loopback: from asking one to deploy until all 24 views hold it | round trips over bare endpoints |
 //! | `sync-250`, `sync-1000` | so many [`sedge_mesh::Mesh`]es with 8 neighbours each in one process: from writing a deployment until every view holds it; bytes of frames and resident memory each | as many bare endpoints with 3 connections each, and a round trip of 500 B on every connection |
+//! | `churn-250` | 250 [`sedge_mesh::Mesh`]es that choose their neighbours themselves, a third of them restarted at random for a minute: from its end until every view holds a deployment; tasks, connections and resident memory before and after | the same mesh before |
 //! | `fetch` | 1 GiB from one peer over loopback until it is under `models/` with its SHA-256 proven | `curl` over TLS from nginx with `sha256sum` after; iroh-blobs' download with export by copy |
 //!
 //! Without an argument all of them run. Each size of endpoints runs in a process of its own, so that memory is that size's; so does whoever
@@ -22,6 +23,8 @@ mod agents;
 mod bare;
 #[path = "network/child.rs"]
 mod child;
+#[path = "network/churn.rs"]
+mod churn;
 #[path = "network/fetch.rs"]
 mod fetch;
 #[path = "network/host.rs"]
@@ -59,6 +62,9 @@ async fn main() -> ExitCode {
     }
     if wanted("sync-1000") {
         sync::measure(&mut report, &sync::LARGE).await;
+    }
+    if wanted("churn-250") {
+        churn::measure(&mut report).await;
     }
     if wanted("fetch") {
         fetch::measure(&mut report).await;

@@ -24,6 +24,7 @@ use crate::home::{Home, HomeError, socket_path};
 use crate::infer::Answer;
 use crate::peers;
 use crate::planning::plan_of;
+use crate::presence::keep_presence;
 use crate::reconcile::{Outlets, Reconciler};
 use crate::slot_watch::SlotWatch;
 use crate::supervise::supervise;
@@ -200,6 +201,7 @@ impl Agent {
         parts.spawn(reconciler.run());
         parts.spawn(control::serve(listener, Arc::clone(&core), stop));
         parts.spawn(keep_peers(Arc::clone(&core)));
+        parts.spawn(keep_presence(Arc::clone(&core)));
         parts.spawn(trust::hold_office(Arc::clone(&core)));
         let supervisor = tokio::spawn(supervise(Arc::clone(&core), parts));
         Ok(Self { core, supervisor, _home: home })

@@ -25,7 +25,8 @@ pub use rollout::{
     RolloutTerms, RolloutWave, WaveEvidence,
 };
 pub use status::{
-    Diagnosis, FetchProgress, Status, StatusMesh, StatusNode, StatusPeer, StatusRefused, StatusSlot, StatusSync,
+    Diagnosis, FetchProgress, Status, StatusAuthority, StatusMesh, StatusNode, StatusPeer, StatusPresence,
+    StatusRefused, StatusScope, StatusSlot, StatusSync,
 };
 pub use trust::{
     Approvals, LabelRequest, MeshShown, Named, PendingRevocation, ProposedRoots, RevokeRequest, Revoked, RootsShown,

@@ -1,17 +1,24 @@
 //! What is wrong here, and what to do about it.
 
+use std::time::Duration;
+
 use sedge_statement::ByteSize;
 
 use crate::api::Diagnosis;
 use crate::core::Core;
+use crate::queries::name_of;
 
 /// Below this much free space updates soon cannot be fetched.
 const LITTLE_SPACE: ByteSize = ByteSize::mib(512);
+/// How long neighbours may differ in what they hold of the authorities: presence is told every ten seconds, and news travels in less.
+const STALE: Duration = Duration::from_secs(5 * 60);
 
 impl Core {
     /// Looks at everything that commonly goes wrong; what is well is listed too, so that one sees what was looked at.
     pub(crate) fn doctor(&self) -> Vec<Diagnosis> {
         let mut found = vec![self.disk(), self.peers_found(), self.membership(), self.roots(), self.backends()];
+        found.push(self.own_view());
+        found.extend(self.stale_neighbours());
         found.extend(self.slots_found());
         found.extend(self.statements());
         found
@@ -42,6 +49,49 @@ impl Core {
         let remedy = "See that a member runs and UDP gets through to it; name it with --peer ADDR where it is on another network, \
                       or give --relay URL of a relay that both reach.";
         diagnose("peers", connected > 0 || others == 0, finding, remedy)
+    }
+
+    /// Whether what this node knows of the authorities is what others know.
+    fn own_view(&self) -> Diagnosis {
+        let others = self.view().members.len().saturating_sub(1);
+        let ran = self.mesh.presence_of(self.me()).map_or(Duration::ZERO, |own| own.uptime);
+        let (ok, finding) = match self.stale_ms().map(Duration::from_millis) {
+            _ if others == 0 => (true, "there is no other member to compare with".to_owned()),
+            Some(ago) => {
+                let finding = format!("a neighbour held the same of what the whole mesh holds {} s ago", ago.as_secs());
+                (ago < STALE, finding)
+            }
+            None if ran < STALE => (true, "no neighbour was compared with yet".to_owned()),
+            None => (
+                false,
+                "no neighbour was found to hold the same of what the whole mesh holds since the start".to_owned(),
+            ),
+        };
+        let remedy = "What authorities said since then is not known here; nothing new starts past its `start_by`, and models serve on. See \
+                      under `peers` whether members are reached, and give this node another one with --peer ADDR, of another cell where it can be.";
+        diagnose("authorities", ok, finding, remedy)
+    }
+
+    /// Neighbours that know less of the authorities than this node does.
+    fn stale_neighbours(&self) -> Vec<Diagnosis> {
+        let (view, now) = (self.view(), crate::core::now());
+        let ours = self.mesh.standing().verified;
+        // News needs a moment to travel.
+        if now.since(ours) < STALE {
+            return Vec::new();
+        }
+        let stale = |peer: sedge_mesh::PeerStatus| {
+            let said = peer.presence.filter(|said| now.since(said.at) < STALE && said.verified < ours)?;
+            let finding = format!(
+                "the newest word of an authority that {} holds is of {}, and this node holds one of {ours}",
+                name_of(&view, peer.id),
+                said.verified
+            );
+            let remedy = "Something keeps it from syncing, or it keeps itself from it: see `sedge doctor` and `sedge status` there, and \
+                          give it another neighbour with --peer ADDR.";
+            Some(diagnose("stale", false, finding, remedy))
+        };
+        self.mesh.peers().into_iter().filter_map(stale).collect()
     }
 
     fn membership(&self) -> Diagnosis {

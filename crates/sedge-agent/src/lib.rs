@@ -24,6 +24,7 @@ mod infer;
 mod inspect;
 mod peers;
 mod planning;
+mod presence;
 mod publish;
 mod queries;
 mod reconcile;

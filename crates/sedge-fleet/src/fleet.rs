@@ -3,6 +3,7 @@
 mod items;
 mod links;
 mod open;
+mod standing;
 mod vector;
 mod write;
 

@@ -7,6 +7,9 @@ use std::path::{Component, Path, PathBuf};
 /// The most read of any file: `/proc/cpuinfo` of a machine with hundreds of cores fits, a log by mistake does not.
 const MAX_FILE: u64 = 1 << 20;
 
+/// The most entries of a directory that are looked at: sensors and batteries are few.
+const MAX_ENTRIES: usize = 64;
+
 /// The longest text that ends up in a profile, characters.
 const MAX_TEXT: usize = 120;
 
@@ -27,6 +30,15 @@ impl Root<'_> {
         let homes = ["proc/device-tree", "sys/firmware/devicetree/base"];
         let text = homes.iter().find_map(|home| self.read(&format!("{home}/{property}"))).unwrap_or_default();
         text.split('\0').filter(|word| !word.trim().is_empty()).map(tidy).collect()
+    }
+
+    /// The names in a directory, in order; none where it cannot be read.
+    pub(crate) fn list(self, path: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.join(path)) else { return Vec::new() };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<String> = names.take(MAX_ENTRIES).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Never above the root, whatever the path says: some of it comes from files.

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use sedge_hardware::{available_memory, class, detect, disk_size};
-use sedge_statement::{ByteSize, Profile};
+use sedge_hardware::{available_memory, class, detect, disk_size, gauges};
+use sedge_statement::{ByteSize, Charge, Gauges, Load, Profile, Temperature};
 
 /// A tree with these files in it.
 fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -228,4 +228,49 @@ fn this_very_machine_is_described() {
 #[test]
 fn a_path_that_is_not_there_has_no_disk() {
     assert!(disk_size(Path::new("/no/such/place")).is_err());
+}
+
+#[test]
+fn a_robot_tells_its_hottest_part_its_emptiest_battery_and_its_load() {
+    let root = tree(&[
+        ("proc/meminfo", "MemTotal: 2048 kB\nMemAvailable: 1024 kB\n"),
+        ("proc/loadavg", "1.07 0.50 0.25 2/300 4711\n"),
+        ("sys/class/thermal/thermal_zone0/temp", "41500\n"),
+        ("sys/class/thermal/thermal_zone1/temp", "63999\n"),
+        ("sys/class/thermal/thermal_zone2/temp", "-256000\n"),
+        ("sys/class/thermal/cooling_device0/temp", "99000\n"),
+        ("sys/class/power_supply/AC/type", "Mains\n"),
+        ("sys/class/power_supply/BAT0/type", "Battery\n"),
+        ("sys/class/power_supply/BAT0/capacity", "80\n"),
+        ("sys/class/power_supply/BAT1/type", "Battery\n"),
+        ("sys/class/power_supply/BAT1/capacity", "34\n"),
+        ("sys/class/power_supply/mouse/type", "Battery\n"),
+        ("sys/class/power_supply/mouse/scope", "Device\n"),
+        ("sys/class/power_supply/mouse/capacity", "3\n"),
+    ]);
+    let said = Gauges {
+        memory_free: Some(ByteSize::mib(1)),
+        load: Some(Load(107)),
+        temperature: Some(Temperature(639)),
+        battery: Charge::try_from(34).ok(),
+        queue: None,
+    };
+    assert_eq!(gauges(root.path()), said);
+}
+
+#[test]
+fn gauges_that_are_missing_or_damaged_are_absent() {
+    assert_eq!(gauges(tree(&[]).path()), Gauges::default());
+    for junk in ["", "x", "-1", "1", "1.", ".5", "1.5", "1.005", "99999999999.00", "1e400", "256", "\u{fffd}"] {
+        let root = tree(&[
+            ("proc/meminfo", junk),
+            ("proc/loadavg", junk),
+            ("sys/class/thermal/thermal_zone0/temp", &format!("{junk}9999999")),
+            ("sys/class/power_supply/BAT0/type", "Battery"),
+            ("sys/class/power_supply/BAT0/capacity", &format!("{junk}x")),
+        ]);
+        assert_eq!(gauges(root.path()), Gauges::default(), "{junk:?}");
+    }
+    let real = gauges(Path::new("/"));
+    assert!(real.memory_free.is_some() && real.load.is_some(), "{real}");
 }

@@ -16,7 +16,7 @@ use tracing::{debug, error, info};
 use crate::admission::Gatekeeper;
 use crate::clock::now;
 use crate::counters::Tally;
-use crate::peers::{PeerTable, Spell};
+use crate::peers::{PeerTable, Spell, Standing};
 use crate::session::{Attachment, Ending, Inbound, Outbox, SessionId, Unqueued};
 use crate::storage::{Storage, StorageError};
 use crate::wire::{BEAT, Closing};
@@ -124,6 +124,8 @@ impl Actor {
                     let effects = self.fleet.handle(Event::Tick, now());
                     self.collect(effects, &mut deeds);
                     deeds.changed |= self.looked.elapsed() >= LOOK;
+                    let standing = self.standing();
+                    self.table.set_standing(standing);
                     self.beat(&mut deeds);
                 }
             }
@@ -178,7 +180,11 @@ impl Actor {
             }
             Command::Detach { session, peer, ending } => {
                 if self.sessions.get(&peer).is_some_and(|s| s.id == session) {
-                    let spell = if ending == Ending::Over { Spell::Good } else { Spell::Bad };
+                    let spell = match ending {
+                        Ending::Over => Spell::Good,
+                        Ending::Enough => Spell::Enough,
+                        Ending::Violation | Ending::TooSlow | Ending::Silent => Spell::Bad,
+                    };
                     self.detach(peer, spell, deeds);
                 }
             }
@@ -350,8 +356,18 @@ impl Actor {
         if *view == **self.view.borrow() {
             return;
         }
+        self.table.set_members(&view);
         self.gatekeeper.set_members(view.members.keys().copied().collect(), |node| self.fleet.dismisses(node));
         self.view.send_replace(view);
+    }
+
+    /// How new this node's view is, for its presence.
+    fn standing(&mut self) -> Standing {
+        Standing {
+            verified: self.fleet.verified_time(),
+            authorities: self.fleet.authorities(),
+            digests: self.fleet.digests(),
+        }
     }
 
     fn send(&mut self, peer: NodeId, session: SessionId, frame: Vec<u8>, failed: &mut Deeds) {

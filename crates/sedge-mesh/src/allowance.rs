@@ -6,6 +6,9 @@
 //! this node itself asked for, so that neither can use up the other's. A connection that finds its budget spent stays small: it
 //! goes slower, and nothing else.
 //!
+//! Of datagrams, which are presence and nothing else, the newest [`DATAGRAMS`] bytes are kept. Each keeps the packet that it came in, so
+//! that they are taken off at once, on any connection that others dial, and whoever floods loses it (`herald.rs`).
+//!
 //! At worst there are [`MAX_CONNECTIONS`] × [`BASE`] and both budgets under way, 256 MiB, all sent by members; strangers together
 //! have 4 MiB.
 
@@ -25,6 +28,9 @@ const FOR_MEMBERS: u64 = 64 << 20;
 const FOR_ASKING: u64 = 128 << 20;
 /// How many requests one connection may carry at once.
 const REQUESTS: u32 = 16;
+/// How much of datagrams may lie unread on a connection, and may wait to be sent, with the 32 bytes that each costs the library: one message of
+/// presence at its longest, or 46 that say nothing.
+pub(crate) const DATAGRAMS: usize = 1536;
 
 /// How many connections there may be at once, over all remotes and protocols.
 pub(crate) const MAX_CONNECTIONS: usize = 1024;

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use sedge_statement::{NodeId, RelayAddress, SecretKey};
 
 use crate::Sighting;
+use crate::herald::PULSE;
 use crate::peers::NEIGHBOURS;
 
 /// Where a peer may be reached: `NODEID@IP:PORT`, or a bare `IP:PORT`.
@@ -80,6 +82,8 @@ pub struct MeshConfig {
     pub nearby: bool,
     /// How many neighbours the node looks for by itself, beside the peers that are named here and whoever dials it.
     pub neighbours: usize,
+    /// How often it tells neighbours that it is there.
+    pub pulse: Duration,
     /// Whether it starts silent, as after [`crate::Mesh::offline`].
     pub offline: bool,
 }
@@ -88,7 +92,18 @@ impl MeshConfig {
     /// A mesh that listens everywhere on a port of the system's choice, knows no peers and looks for none.
     pub fn new(key: SecretKey, genesis: Vec<u8>) -> Self {
         let (listen, peers, sightings, relays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { key, genesis, listen, peers, sightings, relays, nearby: false, neighbours: NEIGHBOURS, offline: false }
+        Self {
+            key,
+            genesis,
+            listen,
+            peers,
+            sightings,
+            relays,
+            nearby: false,
+            neighbours: NEIGHBOURS,
+            pulse: PULSE,
+            offline: false,
+        }
     }
 
     /// Listens at `listen`, beside any other place named so.
@@ -116,6 +131,13 @@ impl MeshConfig {
     #[must_use]
     pub fn neighbours(mut self, neighbours: usize) -> Self {
         self.neighbours = neighbours;
+        self
+    }
+
+    /// Tells neighbours so often that it is there. How soon a lost half of the mesh is looked for goes by it too: let it be the same on all nodes.
+    #[must_use]
+    pub fn pulse(mut self, pulse: Duration) -> Self {
+        self.pulse = pulse;
         self
     }
 

@@ -1,20 +1,18 @@
-//! Keeps connecting: to configured peers for ever, to known ones until there are enough neighbours.
+//! Keeps connecting: to configured peers for ever, to known ones until there are enough neighbours, and to lost ones now and then.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::EndpointAddr;
-use sedge_fleet::FleetView;
 use sedge_statement::{NodeId, RelayAddress, SecretKey};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::clock::now;
-use crate::endpoint::{self, endpoint_addr};
+use crate::endpoint::{self, endpoint_addr, remote_node};
 use crate::line::Line;
 use crate::peers::{Errand, PeerTable};
 use crate::session::{DialGuard, Sessions};
@@ -31,7 +29,6 @@ pub(crate) struct Dialler {
     pub(crate) line: Line,
     pub(crate) table: PeerTable,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) view: watch::Receiver<Arc<FleetView>>,
     pub(crate) relays: Vec<RelayAddress>,
 }
 
@@ -40,10 +37,13 @@ impl Dialler {
     pub(crate) async fn run(self, cancel: CancellationToken) {
         let mut tasks = JoinSet::new();
         loop {
-            let members = self.view.borrow().members.keys().copied().collect();
             let now = Instant::now();
-            for errand in self.table.due(&members, now) {
+            for errand in self.table.due(now) {
                 self.spawn(errand, &mut tasks);
+            }
+            if let Some(connection) = self.table.excess(now).and_then(|connection| connection.upgrade()) {
+                debug!(peer = %remote_node(&connection).short(), "let go: there are neighbours enough");
+                Closing::Enough.close(&connection);
             }
             let sweep = now + SWEEP;
             let wake = self.table.next_due(now).map_or(sweep, |due| due.min(sweep));

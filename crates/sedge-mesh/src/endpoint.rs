@@ -13,7 +13,7 @@ use netwatch::interfaces::{IpNet, State};
 use sedge_statement::{NodeId, RelayAddress, SecretKey};
 
 use crate::admission::Gatekeeper;
-use crate::allowance::Allowance;
+use crate::allowance::{Allowance, DATAGRAMS};
 use crate::lookup::Lookup;
 
 /// How much of one stream may be under way unread where its connection's [`Allowance`] has room for it, bytes: 8 MiB fills a path of 80 Mbit/s at 800 ms, or 640 Mbit/s at
@@ -82,8 +82,8 @@ pub(crate) async fn bind(
         .receive_window(VarInt::from_u32(Allowance::FIRST.window()))
         .max_concurrent_bidi_streams(VarInt::from_u32(Allowance::FIRST.requests()))
         .max_concurrent_uni_streams(VarInt::from_u32(Allowance::FIRST.notices()))
-        // None is ever read.
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(DATAGRAMS))
+        .datagram_send_buffer_size(DATAGRAMS)
         .send_window(SEND_WINDOW)
         .build();
     let mut reports = NetReportConfig::minimal();

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, ProtocolHandler};
 use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, PublishError, WriteError};
-use sedge_statement::{DocKind, Kept, NodeId, Object, RelayAddress, Timestamp};
+use sedge_statement::{CellPath, DocKind, Gauges, Kept, NodeId, Object, RelayAddress, Scope, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use crate::counters::{Counters, Tally};
 use crate::dialler::Dialler;
 use crate::endpoint::{ListenError, Voice};
 use crate::front::{Front, Place};
+use crate::herald::Herald;
 use crate::join::{EnrollerSlot, JoinHandler};
 use crate::line::Line;
 use crate::mdns::Beacon;
@@ -30,7 +32,7 @@ use crate::storage::Storage;
 use crate::supervise::Supervised;
 use crate::telling::Telling;
 use crate::wire::{JOIN_ALPN, SYNC_ALPN};
-use crate::{Enroller, MeshConfig, PeerAddr, PeerStatus, Sighting};
+use crate::{Agreed, Enroller, MeshConfig, PeerAddr, PeerStatus, Presented, Sighting, Standing};
 
 /// Why a mesh did not start.
 #[derive(Debug, thiserror::Error)]
@@ -132,8 +134,9 @@ impl Mesh {
         let me = config.key.node_id();
         let tally = Arc::new(Tally::default());
         let gatekeeper = Gatekeeper::new(tally.clone());
-        let table = PeerTable::new(me, config.neighbours);
+        let table = PeerTable::new(me, config.neighbours, config.pulse);
         let first = fleet.view(now());
+        table.set_members(&first);
         gatekeeper.set_members(first.members.keys().copied().collect(), |_| false);
         if config.offline {
             table.pause();
@@ -164,7 +167,9 @@ impl Mesh {
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
         let telling = Telling { line: line.clone(), table: table.clone(), gatekeeper: gatekeeper.clone() };
-        let sessions = Arc::new(Sessions::new(me, actor.clone(), gatekeeper.clone(), tally.clone(), telling));
+        let herald = Herald { table: table.clone(), gatekeeper: gatekeeper.clone() };
+        let (of_actor, keeper) = (actor.clone(), gatekeeper.clone());
+        let sessions = Arc::new(Sessions::new(me, of_actor, keeper, tally.clone(), telling, herald.clone()));
         let enroller = EnrollerSlot::default();
         let join = JoinHandler::new(
             enroller.clone(),
@@ -202,8 +207,9 @@ impl Mesh {
             cancelled.cancel();
         });
         let (of_dialler, relays) = (table.clone(), config.relays);
-        let dialler = Dialler { line: line.clone(), table: of_dialler, sessions, view: view.clone(), relays };
+        let dialler = Dialler { line: line.clone(), table: of_dialler, sessions, relays };
         tasks.spawn(dialler.run(cancel.clone()));
+        tasks.spawn(herald.run(cancel.clone()));
         if config.nearby {
             let bound = line.endpoint().map(|endpoint| endpoint.bound_sockets()).unwrap_or_default();
             if bound.iter().any(|at| !at.ip().is_loopback()) {
@@ -253,7 +259,7 @@ impl Mesh {
     /// # Errors
     /// See [`MeshWriteError`].
     pub async fn write(&self, kind: DocKind, edits: Vec<Edit>) -> Result<(), MeshWriteError> {
-        self.inner.settled.get_or_init(|| self.inner.table.settled(self.inner.started, &self.inner.view)).await;
+        self.inner.settled.get_or_init(|| self.inner.table.settled(self.inner.started)).await;
         let (reply, result) = oneshot::channel();
         self.ask(Command::Write { kind, edits, reply }).await.ok_or(MeshWriteError::Stopped)?;
         Ok(result.await.map_err(|_| MeshWriteError::Stopped)??)
@@ -327,6 +333,36 @@ impl Mesh {
             neighbours: peers.iter().filter(|p| p.connected).count(),
             last_heard: peers.iter().filter_map(|p| p.last_heard).max(),
         }
+    }
+
+    /// Looks for neighbours in these cells too, whose documents are to be had there; the first eight of them.
+    pub fn want_cells(&self, cells: BTreeSet<CellPath>) {
+        self.inner.table.want_cells(cells);
+    }
+
+    /// What this node's machine says of itself, which neighbours are told with its presence.
+    pub fn set_gauges(&self, gauges: Gauges) {
+        self.inner.table.set_gauges(gauges);
+    }
+
+    /// What a node last said of itself, where it was a neighbour since the start; of this node, what it says now.
+    pub fn presence_of(&self, node: NodeId) -> Option<Presented> {
+        self.inner.table.presented(node, now())
+    }
+
+    /// How long ago a member gave its last sign of life, to this node or, as far as is told, to anybody that its neighbours hear of.
+    pub fn silent_for(&self, node: NodeId) -> Option<Duration> {
+        self.inner.table.silent_for(node)
+    }
+
+    /// How new this node's view is.
+    pub fn standing(&self) -> Standing {
+        self.inner.table.standing()
+    }
+
+    /// When this node and a neighbour last held the same, scope by scope; none of a scope in which nobody was found to agree.
+    pub fn agreed(&self) -> BTreeMap<Scope, Agreed> {
+        self.inner.table.agreed()
     }
 
     /// What went wrong with peers.

@@ -1,25 +1,32 @@
 //! Which peers are known, where they are, and whom to dial next.
 
+mod company;
+mod mend;
 mod places;
+mod roster;
+mod seats;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use iroh::endpoint::WeakConnectionHandle;
 use sedge_fleet::FleetView;
-use sedge_statement::{NodeId, Timestamp};
+use sedge_statement::{CellPath, Gauges, NodeId, Scope, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::PeerAddr;
 use crate::endpoint::{Path, path};
+use crate::presence::Presence;
 use crate::whereabouts::Whereabouts;
+pub use company::{Agreed, Presented, Standing};
 pub(crate) use places::is_plausible;
+use roster::Roster;
 pub(crate) use table::NEIGHBOURS;
 use table::{Link, Peers};
 
@@ -40,6 +47,8 @@ pub struct PeerStatus {
     pub path: Option<Path>,
     /// When it last said anything, by this node's clock.
     pub last_heard: Option<Timestamp>,
+    /// What it last said of itself, where it was a neighbour since the start.
+    pub presence: Option<Presented>,
     /// Where it was reached or is said to be, the last that worked first.
     pub addresses: Vec<SocketAddr>,
 }
@@ -71,6 +80,8 @@ pub(crate) enum Errand {
 pub(crate) enum Spell {
     /// The peer spoke and kept to the protocol.
     Good,
+    /// So it did, and has neighbours enough.
+    Enough,
     /// The peer never spoke, or broke the protocol.
     Bad,
 }
@@ -92,10 +103,10 @@ struct Inner {
 }
 
 impl PeerTable {
-    pub(crate) fn new(me: NodeId, neighbours: usize) -> Self {
+    pub(crate) fn new(me: NodeId, neighbours: usize, pulse: Duration) -> Self {
         Self {
             inner: Arc::new(Inner {
-                peers: Mutex::new(Peers::new(me, neighbours)),
+                peers: Mutex::new(Peers::new(me, neighbours, pulse, Instant::now())),
                 changed: Notify::new(),
                 neighbours: watch::Sender::new(BTreeSet::new()),
                 attempts: watch::Sender::new(()),
@@ -114,6 +125,73 @@ impl PeerTable {
     pub(crate) fn recall(&self, sighting: Sighting, wall: Timestamp) {
         self.lock().recall(sighting, Instant::now(), wall);
         self.wake();
+    }
+
+    /// Takes who is a member from a view, where that changed.
+    pub(crate) fn set_members(&self, view: &FleetView) {
+        let roster = Arc::clone(&self.lock().roster);
+        if !roster.is_of(view) {
+            self.lock().set_roster(Roster::of(view));
+            self.wake();
+        }
+    }
+
+    /// Looks for neighbours in these cells too.
+    pub(crate) fn want_cells(&self, cells: BTreeSet<CellPath>) {
+        self.lock().want_cells(cells);
+        self.wake();
+    }
+
+    /// What this node's machine says from now on.
+    pub(crate) fn set_gauges(&self, gauges: Gauges) {
+        self.lock().company.set_gauges(gauges);
+    }
+
+    /// How new this node's view is from now on.
+    pub(crate) fn set_standing(&self, standing: Standing) {
+        self.lock().company.set_standing(standing);
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.lock().company.standing().clone()
+    }
+
+    pub(crate) fn agreed(&self) -> BTreeMap<Scope, Agreed> {
+        self.lock().company.agreed().clone()
+    }
+
+    /// What a node last said of itself.
+    pub(crate) fn presented(&self, node: NodeId, wall: Timestamp) -> Option<Presented> {
+        let peers = self.lock();
+        match node == peers.me() {
+            true => Some(peers.company.own(Instant::now(), wall)),
+            false => peers.company.presented(&node).cloned(),
+        }
+    }
+
+    /// How long ago a member gave its last sign of life, whoever told of it.
+    pub(crate) fn silent_for(&self, node: NodeId) -> Option<Duration> {
+        self.lock().company.silent_for(&node, Instant::now())
+    }
+
+    /// How often presence is told.
+    pub(crate) fn pulse(&self) -> Duration {
+        self.lock().company.pulse()
+    }
+
+    /// What a member says of being there.
+    pub(crate) fn present(&self, from: NodeId, message: Presence, wall: Timestamp) {
+        self.lock().present(from, message, Instant::now(), wall);
+    }
+
+    /// What there is to say of being there, and to whom.
+    pub(crate) fn presence(&self) -> Vec<(WeakConnectionHandle, Presence)> {
+        self.lock().presence(Instant::now())
+    }
+
+    /// A neighbour that this node has no need of, now and then, where there are more than enough and another way leads to it.
+    pub(crate) fn excess(&self, now: Instant) -> Option<WeakConnectionHandle> {
+        self.lock().excess(now)
     }
 
     /// Where a peer may be reached, in the order to try.
@@ -178,8 +256,8 @@ impl PeerTable {
     }
 
     /// What is due now; whatever is returned counts as under way until [`Self::dial_ended`] or [`Self::identified`].
-    pub(crate) fn due(&self, members: &BTreeSet<NodeId>, now: Instant) -> Vec<Errand> {
-        self.lock().due(members, now)
+    pub(crate) fn due(&self, now: Instant) -> Vec<Errand> {
+        self.lock().due(now)
     }
 
     /// When something will be due next after `now`, as far as can be told. What was due then and is not handed out, as there are
@@ -220,7 +298,7 @@ impl PeerTable {
 
     /// A peer said something.
     pub(crate) fn heard(&self, id: NodeId, at: Timestamp) {
-        self.lock().heard(id, at);
+        self.lock().heard(id, at, Instant::now());
     }
 
     /// The session with a peer ended.
@@ -244,7 +322,8 @@ impl PeerTable {
     pub(crate) fn statuses(&self) -> Vec<PeerStatus> {
         let mut statuses = Vec::new();
         let mut connections = Vec::new();
-        for (id, peer) in &self.lock().peers {
+        let table = self.lock();
+        for (id, peer) in &table.peers {
             let connected = peer.link == Link::Connected;
             connections.push(peer.connection.clone().filter(|_| connected));
             statuses.push(PeerStatus {
@@ -252,9 +331,11 @@ impl PeerTable {
                 connected,
                 path: None,
                 last_heard: peer.last_heard,
+                presence: table.company.presented(id).cloned(),
                 addresses: peer.places.all().collect(),
             });
         }
+        drop(table);
         for (status, connection) in statuses.iter_mut().zip(connections) {
             status.path = connection.and_then(|c| c.upgrade()).and_then(|connection| path(&connection));
         }
@@ -272,11 +353,10 @@ impl PeerTable {
     }
 
     /// Waits until neighbours had their moment to speak since `started`, or none is reached.
-    pub(crate) async fn settled(&self, started: Instant, view: &watch::Receiver<Arc<FleetView>>) {
+    pub(crate) async fn settled(&self, started: Instant) {
         let mut attempts = self.inner.attempts.subscribe();
         loop {
-            let members = view.borrow().members.keys().copied().collect();
-            let again = self.lock().settles_at(&members, started + SETTLE_DEADLINE, Instant::now());
+            let again = self.lock().settles_at(started + SETTLE_DEADLINE, Instant::now());
             let Some(again) = again else { return };
             tokio::select! {
                 () = sleep_until(again) => {}

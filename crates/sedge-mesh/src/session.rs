@@ -15,11 +15,12 @@ use crate::actor::Command;
 use crate::admission::Gatekeeper;
 use crate::counters::Tally;
 use crate::endpoint::{remote_address, remote_node};
+use crate::herald::{Herald, ignore};
 use crate::peers::PeerTable;
 use crate::telling::Telling;
 use crate::wire::{
     BEAT, Closing, FrameError, HELLO_DEADLINE, MAX_BEATS, MAX_FRAME, MAX_STRANGER_FRAME, SILENCE_DEADLINE,
-    WRITE_DEADLINE, read_frame, write_frame,
+    WRITE_DEADLINE, has_enough, read_frame, write_frame,
 };
 
 /// How many frames may wait for one peer. With [`OUTBOX_BYTES`] it is what a slow reader costs before it is dropped.
@@ -43,6 +44,7 @@ pub(crate) struct Sessions {
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) tally: Arc<Tally>,
     pub(crate) telling: Telling,
+    pub(crate) herald: Herald,
     strangers: Semaphore,
     next: AtomicU64,
 }
@@ -77,6 +79,8 @@ pub(crate) struct Inbound {
 pub(crate) enum Ending {
     /// The other end, or this node's actor, ended it.
     Over,
+    /// The other end has neighbours enough.
+    Enough,
     /// The peer broke the protocol.
     Violation,
     /// The peer does not read.
@@ -138,9 +142,10 @@ impl Sessions {
         gatekeeper: Gatekeeper,
         tally: Arc<Tally>,
         telling: Telling,
+        herald: Herald,
     ) -> Self {
         let strangers = Semaphore::new(MAX_STRANGERS);
-        Self { me, actor, gatekeeper, tally, telling, strangers, next: AtomicU64::new(0) }
+        Self { me, actor, gatekeeper, tally, telling, herald, strangers, next: AtomicU64::new(0) }
     }
 
     /// Serves a connection that a peer dialled. The peer speaks first: until its hello came, nothing is said to it.
@@ -157,6 +162,12 @@ impl Sessions {
                 Ok(frame) => Ok((send, recv, frame)),
                 Err(FrameError::Ended) => Err(Closing::Done),
                 Err(_) => Err(Closing::Violation),
+            }
+        };
+        let hello = async {
+            tokio::select! {
+                hello = hello => hello,
+                () = ignore(&connection) => Err(Closing::Violation),
             }
         };
         match timeout(HELLO_DEADLINE, hello).await.unwrap_or(Err(Closing::Silent)) {
@@ -217,10 +228,12 @@ impl Sessions {
         let ending = tokio::select! {
             ending = self.run(id, peer, send, recv, queue) => ending,
             () = self.telling.exchange(&connection) => Ending::Violation,
+            () = self.herald.hear(&connection) => Ending::Violation,
         };
+        let ending = if ending == Ending::Over && has_enough(&connection) { Ending::Enough } else { ending };
         debug!(peer = %peer.short(), ?ending, closed = ?connection.close_reason(), "session over");
         let closing = match ending {
-            Ending::Over => Closing::Done,
+            Ending::Over | Ending::Enough => Closing::Done,
             Ending::Violation => Closing::Violation,
             Ending::TooSlow => Closing::TooSlow,
             Ending::Silent => Closing::Silent,
@@ -284,7 +297,7 @@ impl Sessions {
 
     fn count(&self, ending: Ending) {
         match ending {
-            Ending::Over => {}
+            Ending::Over | Ending::Enough => {}
             Ending::Violation => self.tally.violations.add_one(),
             Ending::TooSlow => self.tally.slow.add_one(),
             Ending::Silent => self.tally.silent.add_one(),

@@ -8,6 +8,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
 use crate::counters::Tally;
+use crate::herald::ignore;
+use crate::wire::{Closing, SYNC_ALPN};
 
 /// A handler whose connections are each served in a task of their own.
 #[derive(Debug, Clone)]
@@ -24,9 +26,19 @@ impl Supervised {
 
 impl ProtocolHandler for Supervised {
     async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
-        let handler = self.handler.clone();
-        let task = AbortOnDropHandle::new(tokio::spawn(async move { handler.accept(connection).await }));
-        match task.await {
+        let (handler, watched) = (self.handler.clone(), connection.clone());
+        let mut task = AbortOnDropHandle::new(tokio::spawn(async move { handler.accept(connection).await }));
+        let ended = tokio::select! {
+            ended = &mut task => ended,
+            // Sync says something by datagrams, and hears them itself.
+            () = ignore(&watched), if watched.alpn() != SYNC_ALPN => {
+                self.tally.violations.add_one();
+                Closing::Violation.close(&watched);
+                task.await
+            }
+        };
+        drop(watched);
+        match ended {
             Ok(result) => result,
             Err(e) => {
                 if e.is_panic() {

@@ -3,12 +3,13 @@
 //! `sedge/sync/1` is one bidirectional stream a connection, opened by whoever dialled. Both ways it carries frames of
 //! `length (u32, little-endian) ‖ payload`; the payload belongs to `sedge-fleet`. The length is checked before anything is
 //! allocated. An empty frame says that its sender's actor is alive, and nothing else: neighbours that agree would otherwise be
-//! silent. Non-goals: multiplexing (one stream keeps a document's links in order) and compression.
+//! silent. Each end may tell on a further stream where members are (`whereabouts.rs`), and by datagrams that it is there
+//! (`presence.rs`). Non-goals: multiplexing (one stream keeps a document's links in order) and compression.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use iroh::endpoint::{Connection, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
+use iroh::endpoint::{Connection, ConnectionError, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
 
 /// The protocol that replicates documents between members.
 pub const SYNC_ALPN: &[u8] = b"sedge/sync/1";
@@ -54,6 +55,8 @@ pub(crate) enum Closing {
     Stopping = 8,
     /// The peer speaks another version of the protocol.
     OtherProtocol = 9,
+    /// This node has neighbours enough, and another one of them leads to the peer.
+    Enough = 10,
 }
 
 impl Closing {
@@ -75,6 +78,7 @@ impl Closing {
             Self::Busy => "busy",
             Self::Stopping => "stopping",
             Self::OtherProtocol => "another version of the protocol",
+            Self::Enough => "neighbours enough",
         }
     }
 
@@ -108,6 +112,12 @@ impl FrameError {
     pub(crate) fn is_violation(&self) -> bool {
         matches!(self, Self::Truncated | Self::TooLong { .. })
     }
+}
+
+/// Whether the other end closed the connection because it has neighbours enough.
+pub(crate) fn has_enough(connection: &Connection) -> bool {
+    let enough = Closing::Enough.code();
+    matches!(connection.close_reason(), Some(ConnectionError::ApplicationClosed(closed)) if closed.error_code == enough)
 }
 
 /// Reads one frame of at most `limit` bytes.

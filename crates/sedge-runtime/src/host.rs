@@ -132,6 +132,12 @@ impl ModelHost {
         slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.serving()?))).collect()
     }
 
+    /// How many requests the models that serve are answering or have waiting, all together.
+    pub fn requests(&self) -> usize {
+        let slots = self.0.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.values().map(|slot| slot.requests()).sum()
+    }
+
     /// How the model of a slot has done since it was activated.
     pub fn health(&self, slot: &SlotName) -> Option<Health> {
         self.slot(slot)?.health()

@@ -20,6 +20,7 @@ mod control;
 mod deployment;
 mod document;
 mod enrolment;
+mod gauges;
 mod genesis;
 mod id;
 mod key;
@@ -50,6 +51,7 @@ pub use deployment::{
 };
 pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
 pub use enrolment::{EnrolApproval, EnrolRequest, EnrolmentError};
+pub use gauges::{Charge, Gauges, Load, Temperature};
 pub use genesis::{Genesis, GenesisError};
 pub use id::{Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, RootsId, Sha256};
 pub use key::{SecretKey, Signature, VerifyError};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::{bare, provider, sync};
+use crate::{bare, churn, provider, sync};
 
 /// The argument that makes this program a part.
 pub(crate) const WORD: &str = "part";
@@ -53,6 +53,7 @@ pub(crate) async fn run(words: &[String]) {
     let number = |word: &str| word.parse().expect("a number of endpoints");
     match words.as_slice() {
         ["sync", nodes] => say(&sync::run(number(nodes)).await),
+        ["churn"] => say(&churn::run().await),
         ["bare", nodes] => say(&bare::run(number(nodes)).await),
         ["sedge", home, file] => provider::sedge(home.as_ref(), file.as_ref()).await,
         ["iroh-blobs", home, file] => provider::iroh_blobs(home.as_ref(), file.as_ref()).await,

@@ -29,7 +29,21 @@ pub(crate) fn key(n: usize) -> SecretKey {
 
 /// Records of one node, kept as long as the process.
 #[derive(Debug, Default)]
-struct Memory(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+pub(crate) struct Memory(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+
+impl Memory {
+    fn begin_with(&self, all: &[(Vec<u8>, Vec<u8>)]) {
+        let mut records = self.0.lock().expect("nothing panics while it holds the records");
+        if records.is_empty() {
+            records.extend(all.iter().cloned());
+        }
+    }
+
+    fn records(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let records = self.0.lock().expect("nothing panics while it holds the records");
+        records.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
 
 impl Storage for Memory {
     fn commit(&self, writes: &[Write]) -> Result<(), StorageError> {
@@ -80,12 +94,20 @@ impl Roster {
         Self { mesh, genesis, records }
     }
 
-    /// Starts node `n`, which holds every certificate and knows nobody's address.
+    /// Starts node `n`, which holds every certificate, knows nobody's address, and has those neighbours that it is told of.
     pub(crate) async fn start(&self, n: usize, protocols: Protocols) -> Mesh {
-        let key = key(n);
-        let fleet = Fleet::open(&self.genesis, self.mesh, key.node_id(), self.records.iter().cloned());
-        let config = MeshConfig::new(key, self.genesis.clone()).listen(loopback());
-        let storage = Arc::new(Memory::default());
+        self.open(self.config(n).neighbours(0), n, Arc::default(), protocols).await
+    }
+
+    /// How node `n` is started unless otherwise said: on loopback, on a port of the system's choice.
+    pub(crate) fn config(&self, n: usize) -> MeshConfig {
+        MeshConfig::new(key(n), self.genesis.clone()).listen(loopback())
+    }
+
+    /// Starts node `n` on what it kept, and on every certificate where it kept nothing.
+    pub(crate) async fn open(&self, config: MeshConfig, n: usize, storage: Arc<Memory>, protocols: Protocols) -> Mesh {
+        storage.begin_with(&self.records);
+        let fleet = Fleet::open(&self.genesis, self.mesh, key(n).node_id(), storage.records());
         Mesh::start(config, fleet.expect("the records are whole"), storage, protocols).await.expect("it listens")
     }
 }

@@ -186,7 +186,7 @@ fn neighbours(nodes: usize) -> BTreeSet<(usize, usize)> {
 }
 
 /// Ends when every view is as wanted, and says when the last one became so.
-fn all_know(
+pub(crate) fn all_know(
     meshes: &[Mesh],
     wanted: impl Fn(&FleetView) -> bool + Clone + Send + Sync + 'static,
 ) -> impl Future<Output = Instant> {

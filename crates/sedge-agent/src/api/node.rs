@@ -8,7 +8,7 @@ use sedge_statement::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::StatusSlot;
+use super::{StatusPresence, StatusSlot};
 
 /// What a ticket gives.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,6 +61,12 @@ pub struct NodeDetail {
     /// As in the list.
     #[serde(flatten)]
     pub node: Node,
+    /// What it last said of itself, where it is or was a neighbour; of this node what it says now.
+    #[serde(default)]
+    pub presence: Option<StatusPresence>,
+    /// How long ago it gave a sign of life to anybody that neighbours hear of; absent if none was heard of, and for this node.
+    #[serde(default)]
+    pub silent_ms: Option<u64>,
     /// What it says of its hardware.
     pub profile: Option<Profile>,
     /// What it says of its slots.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use sedge_statement::{
-    CellPath, MeshId, MeshName, ModelId, NodeId, NodeName, ReleaseId, RolloutId, Sha256, SlotName, SlotState,
+    CellPath, Gauges, MeshId, MeshName, ModelId, NodeId, NodeName, ReleaseId, RolloutId, Sha256, SlotName, SlotState,
     Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,9 @@ pub struct StatusPeer {
     pub connected: bool,
     /// How long ago anything came from it; absent if never since the start.
     pub last_seen_ms: Option<u64>,
+    /// What it last said of itself, where it is or was a neighbour since the start.
+    #[serde(default)]
+    pub presence: Option<StatusPresence>,
     /// How it is connected, where it is: `direct IP:PORT` or `relay URL`.
     pub path: Option<String>,
     /// Where it worked or is said to be, the best first.
@@ -90,10 +93,61 @@ pub struct StatusSync {
     pub documents: usize,
     /// Documents of which a peer said it has more than this node.
     pub behind: usize,
-    /// How long ago anything came from any peer; absent if never since the start.
+    /// How long ago a neighbour was last found to hold the same of what the whole mesh holds, authorities' documents among it; absent if
+    /// none was since the start.
     pub stale_ms: Option<u64>,
+    /// How long ago anything came from any peer; absent if never since the start.
+    #[serde(default)]
+    pub heard_ms: Option<u64>,
+    /// Each authority, with how old its newest word is.
+    #[serde(default)]
+    pub authorities: Vec<StatusAuthority>,
+    /// Each scope of documents that is held, with when a neighbour was last found to hold the same.
+    #[serde(default)]
+    pub scopes: Vec<StatusScope>,
     /// A digest of what this node makes of it all: equal on nodes that agree.
     pub view: String,
+}
+
+/// An authority, and how old what is held of it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusAuthority {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: NodeName,
+    /// When its newest signed link was made, by its own clock.
+    pub newest_at: Timestamp,
+    /// How long ago that was, by this node's clock.
+    pub newest_ms: u64,
+}
+
+/// A scope of documents.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusScope {
+    /// `mesh`, or `cell PATH`.
+    pub scope: String,
+    /// The digest of what is held of it.
+    pub digest: String,
+    /// The digest that a neighbour last held too; another one than `digest` where something came since.
+    pub agreed: Option<String>,
+    /// How long ago that was; absent if never since the start.
+    pub agreed_ms: Option<u64>,
+    /// Who that neighbour was.
+    pub with: Option<NodeId>,
+}
+
+/// What a node last said of itself by presence: for show, and proof of nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusPresence {
+    /// How long ago it said so.
+    pub age_ms: u64,
+    /// How long it had run.
+    pub uptime_ms: u64,
+    /// What its machine said.
+    pub gauges: Gauges,
+    /// The newest word of an authority that it held, by that authority's clock; absent where it held none.
+    pub authorities_at: Option<Timestamp>,
 }
 
 /// A slot of this node.

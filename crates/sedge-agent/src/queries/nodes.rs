@@ -23,6 +23,8 @@ impl Core {
         let slots = view.slots.range((id, lowest_slot())..).take_while(|((node, _), _)| *node == id);
         Ok(NodeDetail {
             node: self.node_of(&view.members[&id]),
+            presence: self.presence_of(id),
+            silent_ms: self.silent_ms(id),
             profile: view.profiles.get(&id).cloned(),
             slots: slots.map(|(_, report)| slot_of(&view, report)).collect(),
         })

@@ -20,6 +20,7 @@ impl Core {
             name: view.members.get(&p.id).map(|c| c.name.clone()),
             connected: p.connected,
             last_seen_ms: p.last_heard.map(age),
+            presence: self.presence_of(p.id),
             path: p.path.as_ref().map(ToString::to_string),
             addresses: p.addresses.clone(),
         };
@@ -36,7 +37,10 @@ impl Core {
             sync: StatusSync {
                 documents: stats.documents,
                 behind: stats.behind,
-                stale_ms: stats.last_heard.map(age),
+                stale_ms: self.stale_ms(),
+                heard_ms: stats.last_heard.map(age),
+                authorities: self.authorities(),
+                scopes: self.scopes(),
                 view: data_encoding::HEXLOWER.encode(&view.digest()),
             },
             slots: self.own_slots().await,

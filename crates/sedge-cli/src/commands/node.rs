@@ -1,17 +1,19 @@
 //! `sedge node`
 
 use std::path::Path;
+use std::time::Duration;
 
 use sedge_agent::api::{Node, NodeDetail, Request, StatusSlot};
 use sedge_statement::{ByteSize, Profile};
 
+use super::status::said;
 use super::{ask, or_empty, trust};
 use crate::failure::Failure;
 use crate::grammar::NodeCommand;
 use crate::paint::{Paint, Tone};
 use crate::screen::Screen;
 use crate::table::{Table, cell, state, toned};
-use crate::words::{now, show_age};
+use crate::words::{now, show_age, show_duration};
 
 /// Carries out a command.
 pub(crate) async fn run(home: &Path, command: NodeCommand, screen: &Screen) -> Result<(), Failure> {
@@ -62,6 +64,10 @@ pub(super) fn detail_text(detail: &NodeDetail, paint: Paint) -> String {
         format!("cell {}  roles {}  labels {}", node.cell, or_dash(&roles(node)), or_dash(&labels(node))),
         format!("{} {}", node.arch, node.class),
     ];
+    lines.extend(
+        detail.silent_ms.map(|ms| format!("gave a sign of life {} ago", show_duration(Duration::from_millis(ms)))),
+    );
+    lines.extend(detail.presence.as_ref().map(said));
     lines.extend(detail.profile.as_ref().map(profile_text));
     lines.push(if detail.slots.is_empty() { "It reports no slot.".to_owned() } else { slots(&detail.slots, paint) });
     lines.join("\n")

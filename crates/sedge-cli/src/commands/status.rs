@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sedge_agent::Client;
-use sedge_agent::api::{Request, Status, StatusPeer};
+use sedge_agent::api::{Request, Status, StatusAuthority, StatusPeer, StatusPresence};
 
 use super::node::slots;
 use crate::failure::Failure;
@@ -40,9 +40,9 @@ pub(crate) async fn run(home: &Path, args: StatusArgs, screen: &Screen) -> Resul
 fn text(status: &Status, paint: Paint) -> String {
     let (node, mesh, sync) = (&status.node, &status.mesh, &status.sync);
     let silence = if node.offline { paint.tone(Tone::Warn, "  keeps radio silence") } else { String::new() };
-    let stale = sync.stale_ms.map_or("never heard a peer".to_owned(), |ms| {
-        format!("last heard a peer {} ago", show_duration(Duration::from_millis(ms)))
-    });
+    let ago = |ms: u64| format!("{} ago", show_duration(Duration::from_millis(ms)));
+    let stale =
+        sync.stale_ms.map_or("no neighbour agreed yet".to_owned(), |ms| format!("a neighbour agreed {}", ago(ms)));
     let behind = match sync.behind {
         0 => paint.tone(Tone::Good, "up to date"),
         n => paint.tone(Tone::Warn, &format!("behind in {n}")),
@@ -62,6 +62,11 @@ fn text(status: &Status, paint: Paint) -> String {
     ];
     parts.push(String::new());
     parts.push(if status.slots.is_empty() { "No slot yet.".to_owned() } else { slots(&status.slots, paint) });
+    if !sync.authorities.is_empty() {
+        let word = |authority: &StatusAuthority| format!("{} {}", authority.name, ago(authority.newest_ms));
+        let words: Vec<String> = sync.authorities.iter().map(word).collect();
+        parts.insert(3, format!("newest word of the authorities: {}", words.join(", ")));
+    }
     if !status.peers.is_empty() {
         parts.push(String::new());
         parts.push(peers(&status.peers, paint));
@@ -73,8 +78,17 @@ fn text(status: &Status, paint: Paint) -> String {
     parts.join("\n")
 }
 
+/// What a node said of itself, and when.
+pub(super) fn said(presence: &StatusPresence) -> String {
+    let show = |ms| show_duration(Duration::from_millis(ms));
+    let gauges = presence.gauges.to_string();
+    let up = format!("up {}", show(presence.uptime_ms));
+    let parts = [gauges, up, format!("said {} ago", show(presence.age_ms))];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
 fn peers(peers: &[StatusPeer], paint: Paint) -> String {
-    let mut table = Table::new(["PEER", "ID", "LINK", "LAST HEARD"]);
+    let mut table = Table::new(["PEER", "ID", "LINK", "LAST HEARD", "SAYS"]);
     for peer in peers {
         let link = match &peer.path {
             Some(path) => toned(Tone::Good, path),
@@ -87,6 +101,7 @@ fn peers(peers: &[StatusPeer], paint: Paint) -> String {
             cell(peer.id.short()),
             link,
             cell(heard.unwrap_or_else(|| "never".to_owned())),
+            cell(peer.presence.as_ref().map(said).unwrap_or_default()),
         ]);
     }
     table.render(paint)

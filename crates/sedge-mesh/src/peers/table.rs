@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::WeakConnectionHandle;
-use sedge_statement::{NodeId, Timestamp};
+use sedge_statement::{CellPath, NodeId, Timestamp};
 use tokio::time::Instant;
 
+use super::company::Company;
+use super::mend::Mending;
 use super::places::{Learned, Places, Source, is_plausible};
+use super::roster::Roster;
+use super::seats::{Candidate, MAX_WANTED_CELLS, Seats};
 use super::{Errand, Sighting, Spell};
 use crate::PeerAddr;
 use crate::retry::Retry;
@@ -46,6 +51,12 @@ pub(super) struct Peer {
     pub(super) retry: Retry,
     /// When a hint may bring the next attempt forward again.
     hints_from: Instant,
+    /// Until when it is let be, unless this node has nobody else: either end had enough neighbours.
+    pub(super) rests_until: Option<Instant>,
+    /// When it was last dialled though there were neighbours enough.
+    pub(super) probed: Option<Instant>,
+    /// Whether its connection came of that, and is not meant to stay where there are enough without it.
+    pub(super) is_probe: bool,
 }
 
 /// An address without an id.
@@ -61,7 +72,12 @@ pub(super) struct Bare {
 pub(super) struct Peers {
     me: NodeId,
     /// How many neighbours it looks for by itself.
-    wanted: usize,
+    pub(super) wanted: usize,
+    /// Other cells that are looked at.
+    cells: BTreeSet<CellPath>,
+    pub(super) roster: Arc<Roster>,
+    pub(super) company: Company,
+    pub(super) mending: Mending,
     pub(super) paused: bool,
     /// Whether members are reached without an address.
     pub(super) relayed: bool,
@@ -72,9 +88,29 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn new(me: NodeId, wanted: usize) -> Self {
-        let (peers, bare) = (BTreeMap::new(), BTreeMap::new());
-        Self { me, wanted, paused: false, relayed: false, listening_until: None, peers, bare }
+    pub(super) fn new(me: NodeId, wanted: usize, pulse: Duration, now: Instant) -> Self {
+        Self {
+            me,
+            wanted,
+            cells: BTreeSet::new(),
+            roster: Arc::default(),
+            company: Company::new(pulse, now),
+            mending: Mending::new(now),
+            paused: false,
+            relayed: false,
+            listening_until: None,
+            peers: BTreeMap::new(),
+            bare: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn set_roster(&mut self, roster: Roster) {
+        self.company.keep(&roster);
+        self.roster = Arc::new(roster);
+    }
+
+    pub(super) fn want_cells(&mut self, cells: BTreeSet<CellPath>) {
+        self.cells = cells.into_iter().take(MAX_WANTED_CELLS).collect();
     }
 
     pub(super) fn add(&mut self, peer: PeerAddr, now: Instant, wall: Timestamp) {
@@ -193,21 +229,29 @@ impl Peers {
         peer.link = Link::Connected;
         peer.connection = Some(connection);
         peer.since = now;
+        self.company.is_alive(id, now);
+        let peer = self.entry(id, now);
         observed.is_some_and(|addr| peer.places.add(addr, Source::Handshake, wall) == Learned::News)
     }
 
-    pub(super) fn heard(&mut self, id: NodeId, at: Timestamp) {
+    pub(super) fn heard(&mut self, id: NodeId, at: Timestamp, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.last_heard = Some(at);
+            self.company.is_alive(id, now);
         }
     }
 
     pub(super) fn disconnected(&mut self, id: NodeId, spell: Spell, now: Instant) {
+        let rest = self.rest();
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.link = Link::Apart;
             peer.connection = None;
             match spell {
                 Spell::Good => peer.retry.worked(now),
+                Spell::Enough => {
+                    peer.retry.worked(now);
+                    peer.rests_until = Some(now + rest);
+                }
                 Spell::Bad => peer.retry.failed(now),
             }
         }
@@ -222,7 +266,7 @@ impl Peers {
 
     pub(super) fn resume(&mut self, now: Instant) {
         self.paused = false;
-        self.peers.values_mut().for_each(|p| p.retry = Retry::new(now));
+        self.peers.values_mut().for_each(|p| (p.retry, p.rests_until) = (Retry::new(now), None));
         self.bare.values_mut().for_each(|b| b.retry = Retry::new(now));
     }
 
@@ -236,6 +280,9 @@ impl Peers {
             last_heard: None,
             retry: Retry::new(now),
             hints_from: now,
+            rests_until: None,
+            probed: None,
+            is_probe: false,
         })
     }
 
@@ -259,38 +306,67 @@ impl Peers {
         }
     }
 
-    pub(super) fn due(&mut self, members: &BTreeSet<NodeId>, now: Instant) -> Vec<Errand> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Errand> {
         if self.paused {
             return Vec::new();
         }
-        let (me, relayed) = (self.me, self.relayed);
+        let (me, relayed, roster) = (self.me, self.relayed, Arc::clone(&self.roster));
         if relayed {
-            for id in members.iter().filter(|id| **id != me) {
-                self.entry(*id, now);
+            for id in roster.members().filter(|id| *id != me) {
+                self.entry(id, now);
             }
         }
-        let linked = self.peers.values().filter(|p| p.link != Link::Apart).count();
-        let mut free = self.wanted.saturating_sub(linked);
+        let (across, candidates) = (self.across(now), self.candidates());
+        let mut seats = Seats::new(&roster, me, self.wanted, &across, &candidates);
+        let lonely = self.is_lonely();
         let mut ready: Vec<_> = self.peers.iter_mut().collect();
-        ready.retain(|(_, peer)| peer.is_dialable(relayed) && peer.retry.at() <= now);
+        ready.retain(|(_, peer)| peer.is_ready(relayed, lonely, now));
         // Each node prefers others, so that no few of them carry everybody; and whoever failed less often comes first.
         ready.sort_by_key(|(id, peer)| (!peer.configured, peer.retry.failures(), shuffled(0, &(me, id))));
         let mut errands = Vec::new();
         for (id, peer) in ready {
-            let sought = !peer.configured && free > 0 && peer.is_sought(*id, me, members);
-            if peer.configured || sought {
-                free -= usize::from(sought);
-                peer.link = Link::Dialling;
-                errands.push(Errand::Dial(*id, peer.places.all().collect()));
+            if peer.configured || (peer.is_sought(*id, me, &roster) && seats.take(id)) {
+                errands.push(peer.dial(*id));
             }
         }
-        errands.extend(self.due_identifications(members, now));
+        errands.extend(self.due_probes(now));
+        errands.extend(self.due_identifications(now));
         errands
     }
 
-    fn due_identifications(&mut self, members: &BTreeSet<NodeId>, now: Instant) -> Vec<Errand> {
+    /// Everybody that is a neighbour or could be one by now.
+    fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |(id, peer): (&NodeId, &Peer)| {
+            let linked = peer.link != Link::Apart;
+            let reachable = peer.has_way(self.relayed) && peer.retry.failures() < STALE_AFTER;
+            (linked || reachable).then_some(Candidate { id: *id, linked })
+        };
+        self.peers.iter().filter_map(candidate).collect()
+    }
+
+    /// The cells that this node reaches for others: those that are looked at, and that above its own where it is a gateway.
+    pub(super) fn across(&self, now: Instant) -> BTreeSet<CellPath> {
+        let mut across = self.cells.clone();
+        let reachable = |id: &NodeId| {
+            self.peers.get(id).is_some_and(|peer| peer.link == Link::Connected) || self.company.is_about(id, now)
+        };
+        let above = self.roster.cell(&self.me).and_then(|cell| self.roster.above(cell));
+        across.extend(above.filter(|_| self.roster.is_gateway(self.me, reachable)).cloned());
+        across
+    }
+
+    /// Whether nobody is connected.
+    pub(super) fn is_lonely(&self) -> bool {
+        self.peers.values().all(|peer| peer.link != Link::Connected)
+    }
+
+    pub(super) fn me(&self) -> NodeId {
+        self.me
+    }
+
+    fn due_identifications(&mut self, now: Instant) -> Vec<Errand> {
         let apart = |id: &NodeId| self.peers.get(id).is_none_or(|p| p.link != Link::Connected);
-        let strangers: Vec<NodeId> = members.iter().filter(|id| **id != self.me && apart(id)).copied().collect();
+        let strangers: Vec<NodeId> = self.roster.members().filter(|id| *id != self.me && apart(id)).collect();
         let mut errands = Vec::new();
         for (addr, bare) in &mut self.bare {
             let settled =
@@ -309,14 +385,14 @@ impl Peers {
     }
 
     /// When to look again whether this node may write; none once it may.
-    pub(super) fn settles_at(&self, members: &BTreeSet<NodeId>, deadline: Instant, now: Instant) -> Option<Instant> {
+    pub(super) fn settles_at(&self, deadline: Instant, now: Instant) -> Option<Instant> {
         let first = self.peers.values().filter(|p| p.link == Link::Connected).map(|p| p.since).min();
         // What is never dialled never fails.
         let is_dialled = |id: &NodeId, peer: &Peer| {
-            (peer.configured || (self.wanted > 0 && peer.is_sought(*id, self.me, members)))
+            (peer.configured || (self.wanted > 0 && peer.is_sought(*id, self.me, &self.roster)))
                 && peer.has_way(self.relayed)
         };
-        let has_strangers = members.iter().any(|id| *id != self.me);
+        let has_strangers = self.roster.members().any(|id| id != self.me);
         let untried = self.peers.iter().any(|(id, peer)| is_dialled(id, peer) && peer.retry.failures() == 0)
             || (has_strangers && self.bare.values().any(|b| b.found.is_none() && b.retry.failures() == 0));
         let until = match first {
@@ -351,10 +427,22 @@ impl Peer {
         self.link == Link::Apart && self.has_way(relayed)
     }
 
+    /// Whether it may be dialled now.
+    pub(super) fn is_ready(&self, relayed: bool, lonely: bool, now: Instant) -> bool {
+        let rests = !lonely && self.rests_until.is_some_and(|until| now < until);
+        self.is_dialable(relayed) && self.retry.at() <= now && !rests
+    }
+
+    /// Has it dialled.
+    pub(super) fn dial(&mut self, id: NodeId) -> Errand {
+        (self.link, self.is_probe) = (Link::Dialling, false);
+        Errand::Dial(id, self.places.all().collect())
+    }
+
     /// Whether it is dialled where neighbours are wanted: a member. A newcomer holds nobody's certificate yet but its own, and
     /// trusts whoever let it in to be one.
-    fn is_sought(&self, id: NodeId, me: NodeId, members: &BTreeSet<NodeId>) -> bool {
-        members.contains(&id) || (self.places.is_proven() && members.iter().all(|member| *member == me))
+    pub(super) fn is_sought(&self, id: NodeId, me: NodeId, roster: &Roster) -> bool {
+        roster.contains(&id) || (self.places.is_proven() && roster.members().all(|member| member == me))
     }
 
     fn has_way(&self, relayed: bool) -> bool {
@@ -363,7 +451,7 @@ impl Peer {
 }
 
 /// An order that differs from salt to salt.
-fn shuffled(salt: u64, what: &impl Hash) -> u64 {
+pub(super) fn shuffled(salt: u64, what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     (salt, what).hash(&mut hasher);
     hasher.finish()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::places::Source;
 use super::table::{HEARING, HINT_EVERY, MAX_CANDIDATES, NEIGHBOURS};
 use super::*;
+use crate::herald::PULSE;
 use crate::whereabouts::{MAX_NODES, Sighted};
 
 fn node(n: u8) -> NodeId {
@@ -20,8 +21,15 @@ fn wall() -> Timestamp {
     Timestamp::from_millis(1_790_000_000_000)
 }
 
+/// A table of node 0 in a mesh of these members, all in the root cell.
+fn among(members: impl IntoIterator<Item = u8>) -> Peers {
+    let mut table = Peers::new(node(0), NEIGHBOURS, PULSE, Instant::now());
+    table.set_roster(members.into_iter().map(|n| (node(n), CellPath::root())).collect());
+    table
+}
+
 fn peers() -> Peers {
-    Peers::new(node(0), NEIGHBOURS)
+    among(0..=50)
 }
 
 fn at(n: u8, port: u16) -> PeerAddr {
@@ -34,10 +42,6 @@ fn seen(n: u8, port: u16) -> Sighting {
 
 fn saying(n: u8, ports: impl IntoIterator<Item = u16>) -> Whereabouts {
     Whereabouts(vec![Sighted { node: node(n), at: ports.into_iter().map(|port| (addr(port), 0)).collect() }])
-}
-
-fn everyone() -> BTreeSet<NodeId> {
-    (0..=50).map(node).collect()
 }
 
 fn dialled(errands: &[Errand]) -> Vec<NodeId> {
@@ -54,17 +58,17 @@ fn known_members_are_dialled_until_there_are_enough_neighbours_and_configured_on
             false => table.recall(seen(n, 1), now, wall()),
         }
     }
-    assert_eq!(dialled(&table.due(&everyone(), now)).len(), NEIGHBOURS + 2);
-    assert!(dialled(&table.due(&everyone(), now)).is_empty(), "all of them are under way");
+    assert_eq!(dialled(&table.due(now)).len(), NEIGHBOURS + 2);
+    assert!(dialled(&table.due(now)).is_empty(), "all of them are under way");
 }
 
 #[test]
 fn strangers_are_not_dialled_unless_configured() {
     let now = Instant::now();
-    let mut table = peers();
+    let mut table = among([0, 7]);
     table.recall(seen(1, 1), now, wall());
     table.add(at(2, 2), now, wall());
-    assert_eq!(dialled(&table.due(&BTreeSet::from([node(0), node(7)]), now)), [node(2)]);
+    assert_eq!(dialled(&table.due(now)), [node(2)]);
 }
 
 #[test]
@@ -73,7 +77,7 @@ fn nothing_is_due_while_paused() {
     let mut table = peers();
     table.add(at(1, 1), now, wall());
     table.paused = true;
-    assert!(table.due(&everyone(), now).is_empty());
+    assert!(table.due(now).is_empty());
     assert_eq!(table.next_due(now), None);
 }
 
@@ -83,16 +87,16 @@ fn what_is_due_and_left_alone_wakes_nobody() {
     let mut table = peers();
     (1..=20).for_each(|n| table.recall(seen(n, 1), now, wall()));
     table.recall(seen(99, 1), now, wall());
-    for id in dialled(&table.due(&everyone(), now)) {
+    for id in dialled(&table.due(now)) {
         table.entry(id, now).link = Link::Connected;
     }
     assert_eq!(table.next_due(now), None, "there are neighbours enough, and one is no member");
     table.add(PeerAddr { id: None, addr: addr(9) }, now, wall());
-    assert_eq!(table.due(&everyone(), now).len(), 1);
+    assert_eq!(table.due(now).len(), 1);
     table.settle(addr(9), Some(node(1)), now, wall());
     assert!(table.next_due(now).is_some_and(|at| at > now));
     now += Duration::from_secs(60);
-    assert!(table.due(&everyone(), now).is_empty(), "it is known who is there");
+    assert!(table.due(now).is_empty(), "it is known who is there");
     assert_eq!(table.next_due(now), None);
     table.dial_ended(node(1), now);
     table.disconnected(node(1), Spell::Good, now);
@@ -106,18 +110,18 @@ fn every_member_is_tried_at_a_bare_address_a_few_at_a_time() {
     table.add(PeerAddr { id: None, addr: addr(9) }, now, wall());
     let mut tried = BTreeSet::new();
     for _ in 0..4 {
-        let errands = table.due(&everyone(), now);
+        let errands = table.due(now);
         let [Errand::Identify(at, candidates)] = errands.as_slice() else { panic!("{errands:?}") };
         assert_eq!((*at, candidates.len()), (addr(9), MAX_CANDIDATES));
         tried.extend(candidates.iter().copied());
-        assert!(table.due(&everyone(), now).is_empty(), "one round at a time");
+        assert!(table.due(now).is_empty(), "one round at a time");
         table.settle(addr(9), None, now, wall());
         now += Duration::from_secs(60);
     }
     assert_eq!(tried.len(), 50);
     assert!(!tried.contains(&node(0)), "never itself");
     table.settle(addr(9), Some(node(7)), now, wall());
-    assert_eq!(dialled(&table.due(&everyone(), now)), [node(7)]);
+    assert_eq!(dialled(&table.due(now)), [node(7)]);
 }
 
 #[test]
@@ -125,32 +129,34 @@ fn a_node_writes_once_a_neighbour_was_heard_or_none_is_reached() {
     let now = Instant::now();
     let deadline = now + SETTLE_DEADLINE;
     let mut table = peers();
-    assert_eq!(table.settles_at(&everyone(), deadline, now), None, "nobody to wait for");
+    assert_eq!(table.settles_at(deadline, now), None, "nobody to wait for");
     table.add(at(1, 1), now, wall());
-    assert_eq!(table.settles_at(&everyone(), deadline, now), Some(deadline));
+    assert_eq!(table.settles_at(deadline, now), Some(deadline));
     table.entry(node(1), now).retry.failed(now);
-    assert_eq!(table.settles_at(&everyone(), deadline, now), None, "nobody is reached");
+    assert_eq!(table.settles_at(deadline, now), None, "nobody is reached");
     let peer = table.entry(node(1), now);
     (peer.link, peer.since) = (Link::Connected, now);
-    assert_eq!(table.settles_at(&everyone(), deadline, now), Some(now + HEARING));
-    assert_eq!(table.settles_at(&everyone(), deadline, now + HEARING), None);
+    assert_eq!(table.settles_at(deadline, now), Some(now + HEARING));
+    assert_eq!(table.settles_at(deadline, now + HEARING), None);
     table.entry(node(1), now).since = deadline;
-    assert_eq!(table.settles_at(&everyone(), deadline, deadline), None, "never longer than this");
+    assert_eq!(table.settles_at(deadline, deadline), None, "never longer than this");
 }
 
 #[test]
 fn whoever_is_never_dialled_is_not_waited_for() {
     let now = Instant::now();
     let deadline = now + SETTLE_DEADLINE;
-    let (alone, both) = (BTreeSet::from([node(0)]), BTreeSet::from([node(0), node(1)]));
-    let mut table = peers();
+    let alone = || [(node(0), CellPath::root())].into_iter().collect();
+    let mut table = among([0, 1]);
     table.recall(seen(2, 1), now, wall());
-    assert_eq!(table.settles_at(&both, deadline, now), None, "no member");
-    assert_eq!(table.settles_at(&alone, deadline, now), Some(deadline), "a newcomer dials it");
-    let mut table = peers();
+    assert_eq!(table.settles_at(deadline, now), None, "no member");
+    table.set_roster(alone());
+    assert_eq!(table.settles_at(deadline, now), Some(deadline), "a newcomer dials it");
+    let mut table = among([0, 1]);
     table.add(PeerAddr { id: None, addr: addr(9) }, now, wall());
-    assert_eq!(table.settles_at(&alone, deadline, now), None, "nobody can be there");
-    assert_eq!(table.settles_at(&both, deadline, now), Some(deadline));
+    assert_eq!(table.settles_at(deadline, now), Some(deadline));
+    table.set_roster(alone());
+    assert_eq!(table.settles_at(deadline, now), None, "nobody can be there");
 }
 
 #[test]
@@ -158,10 +164,10 @@ fn a_node_waits_for_answers_of_the_local_network_before_it_writes() {
     let now = Instant::now();
     let mut table = peers();
     table.listening_until = Some(now + LISTENING);
-    assert_eq!(table.settles_at(&everyone(), now + SETTLE_DEADLINE, now), Some(now + LISTENING));
-    assert_eq!(table.settles_at(&everyone(), now + SETTLE_DEADLINE, now + LISTENING), None);
+    assert_eq!(table.settles_at(now + SETTLE_DEADLINE, now), Some(now + LISTENING));
+    assert_eq!(table.settles_at(now + SETTLE_DEADLINE, now + LISTENING), None);
     table.paused = true;
-    assert_eq!(table.settles_at(&everyone(), now + SETTLE_DEADLINE, now), None, "a silent node hears nobody");
+    assert_eq!(table.settles_at(now + SETTLE_DEADLINE, now), None, "a silent node hears nobody");
 }
 
 #[test]
@@ -184,7 +190,7 @@ fn rumours_are_tried_and_neither_news_nor_told_on() {
     assert!(!table.told(node(9), Some(addr(9)), &saying(2, [2]), |_| true, now, wall()));
     table.recall(Sighting { proven: false, ..seen(3, 3) }, now, wall());
     assert!(table.whereabouts(node(7), |_| true, wall()).0.is_empty());
-    assert_eq!(dialled(&table.due(&everyone(), now)).len(), 3);
+    assert_eq!(dialled(&table.due(now)).len(), 3);
     assert!(table.told(node(2), Some(addr(2)), &saying(2, [2]), |_| true, now, wall()), "it says so itself");
     let told = table.whereabouts(node(7), |_| true, wall());
     assert_eq!(told, Whereabouts(vec![Sighted { node: node(2), at: vec![(addr(2), 1)] }]));
@@ -198,7 +204,7 @@ fn a_flood_of_hints_brings_one_dial_forward_and_not_each() {
     // Ten seconds of a liar that names new places a hundred times a second.
     for step in 0..1000u16 {
         table.told(node(9), None, &saying(1, [1 + step]), |_| true, now, wall());
-        for id in dialled(&table.due(&everyone(), now)) {
+        for id in dialled(&table.due(now)) {
             dials += 1;
             table.dial_ended(id, now);
         }
@@ -244,9 +250,9 @@ fn a_newcomer_is_told_where_neighbours_were_reached_and_no_rumour() {
 fn members_without_an_address_are_dialled_where_there_is_a_relay() {
     let now = Instant::now();
     let mut table = peers();
-    assert!(dialled(&table.due(&everyone(), now)).is_empty());
+    assert!(dialled(&table.due(now)).is_empty());
     table.relayed = true;
-    assert_eq!(dialled(&table.due(&everyone(), now)).len(), NEIGHBOURS);
+    assert_eq!(dialled(&table.due(now)).len(), NEIGHBOURS);
 }
 
 #[test]
@@ -265,10 +271,10 @@ fn what_was_seen_is_told_with_its_age_and_kept_with_its_date() {
 #[test]
 fn a_newcomer_that_knows_no_member_dials_whoever_let_it_in_and_nobody_it_only_heard_of() {
     let now = Instant::now();
-    let mut table = peers();
+    let mut table = among([0]);
     table.recall(seen(1, 1), now, wall());
     table.recall(Sighting { proven: false, ..seen(2, 2) }, now, wall());
-    assert_eq!(dialled(&table.due(&BTreeSet::from([node(0)]), now)), [node(1)]);
+    assert_eq!(dialled(&table.due(now)), [node(1)]);
 }
 
 #[test]

@@ -20,12 +20,12 @@ use crate::support::{
 const MORE_THAN_IS_BORNE: usize = 40;
 
 /// The fleet of a member that speaks by hand.
-fn member(root: &Root, seed: u8) -> Fleet {
+pub(crate) fn member(root: &Root, seed: u8) -> Fleet {
     let id = key(seed).node_id();
     root.fleet(&Memory::default(), id, &[root.certificate.clone(), root.certify(id, "by-hand")])
 }
 
-fn hello(fleet: &mut Fleet, to: NodeId) -> Vec<u8> {
+pub(crate) fn hello(fleet: &mut Fleet, to: NodeId) -> Vec<u8> {
     let effects = fleet.handle(Event::Connected { peer: to }, now());
     let frame = effects.into_iter().find_map(|effect| match effect {
         Effect::Send { frame, .. } => Some(frame),
@@ -35,7 +35,7 @@ fn hello(fleet: &mut Fleet, to: NodeId) -> Vec<u8> {
 }
 
 /// Proves that two good nodes still hear each other.
-async fn still_in_sync(first: &Node, second: &Node, cores: u32) {
+pub(crate) async fn still_in_sync(first: &Node, second: &Node, cores: u32) {
     first.say(cores).await;
     second.hears(first.id(), cores).await;
 }

@@ -2,8 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod admission;
+mod churn;
+mod connections;
 mod dialling;
 mod enrolling;
+mod halves;
 mod hostile;
+mod presence;
 mod support;
 mod syncing;

@@ -100,8 +100,45 @@ impl Root {
 
     /// Issues the certificate of a device.
     pub(crate) fn certify(&self, subject: NodeId, name: &str) -> Object {
+        self.certify_in(CellPath::root(), subject, name)
+    }
+
+    fn certify_in(&self, cell: CellPath, subject: NodeId, name: &str) -> Object {
         let serial = self.serial.fetch_add(1, Ordering::SeqCst);
-        Object::sign(&self.key, self.mesh, &certificate(&self.key, serial, subject, name, &[Role::Device]))
+        let certificate = certificate(&self.key, serial, subject, name, &[Role::Device]);
+        Object::sign(&self.key, self.mesh, &Certificate { cell, ..certificate })
+    }
+
+    /// The certificates of a whole mesh: the root's, and those of devices by seed in this cell.
+    pub(crate) fn certify_all(&self, devices: impl IntoIterator<Item = (u8, &'static str)>) -> Vec<(NodeId, Object)> {
+        let device = |(seed, cell): (u8, &str)| {
+            let id = key(seed).node_id();
+            (id, self.certify_in(cell.parse().unwrap(), id, &format!("n{seed}")))
+        };
+        let root = (self.key.node_id(), self.certificate.clone());
+        std::iter::once(root).chain(devices.into_iter().map(device)).collect()
+    }
+
+    /// Starts a member that holds all these certificates and is otherwise as `configure` has it, on what `storage` kept.
+    pub(crate) async fn open(
+        &self,
+        seed: u8,
+        everyone: &[(NodeId, Object)],
+        storage: Arc<Memory>,
+        configure: impl FnOnce(MeshConfig) -> MeshConfig,
+    ) -> Node {
+        let key = key(seed);
+        let others = everyone.iter().filter(|(id, _)| *id != key.node_id());
+        let own = everyone.iter().filter(|(id, _)| *id == key.node_id());
+        let certificates: Vec<Object> = match storage.records().is_empty() {
+            true => others.chain(own).map(|(_, object)| object.clone()).collect(),
+            false => Vec::new(),
+        };
+        let fleet = self.fleet(&storage, key.node_id(), &certificates);
+        let config = configure(MeshConfig::new(key.clone(), self.genesis.clone()));
+        let config = if config.listen.is_empty() { config.listen(loopback()) } else { config };
+        let mesh = Mesh::start(config, fleet, storage.clone(), Protocols::new()).await.unwrap();
+        Node { key, mesh, storage }
     }
 
     /// A fleet over `storage`, which has certificates from outside the network: its own comes last.
@@ -179,6 +216,13 @@ impl Node {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.mesh.listen_addresses()[0]
+    }
+
+    /// Waits until its neighbours satisfy `condition`.
+    pub(crate) async fn has(&self, what: &str, condition: impl Fn(&BTreeSet<NodeId>) -> bool) {
+        let mut neighbours = self.mesh.neighbours();
+        let has = timeout(DEADLINE, neighbours.wait_for(|n| condition(n))).await;
+        assert!(has.is_ok_and(|r| r.is_ok()), "its neighbours never were so: {what}");
     }
 
     /// Where to dial this node.

@@ -166,6 +166,11 @@ impl Slot {
         }
     }
 
+    /// How many requests the model that serves is answering or has waiting.
+    pub(super) fn requests(&self) -> usize {
+        self.places().map_or(0, |places| RUNNING_PER_SLOT + WAITING_PER_SLOT - places.admitted.available_permits())
+    }
+
     pub(super) fn serving(&self) -> Option<Serving> {
         Some(self.current()?.serving())
     }

@@ -1,0 +1,152 @@
+//! A mesh stays in one piece, over cells, and comes together again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sedge_mesh::{MeshConfig, PeerAddr};
+use sedge_statement::{NodeId, Object};
+
+use crate::support::{Node, Root, eventually, key};
+
+/// What all times here go by.
+const PULSE: Duration = Duration::from_millis(200);
+
+/// Starts node `seed`, which looks for so many neighbours beside those it is told to dial.
+async fn start(root: &Root, everyone: &[(NodeId, Object)], seed: u8, wanted: usize, peers: &[PeerAddr]) -> Node {
+    let configure = |config: MeshConfig| config.pulse(PULSE).neighbours(wanted).peers(peers.iter().copied());
+    root.open(seed, everyone, Arc::default(), configure).await
+}
+
+/// Six nodes in a ring, each of which looks for two neighbours and has them.
+async fn half(root: &Root, everyone: &[(NodeId, Object)], seeds: [u8; 6]) -> Vec<Node> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for seed in seeds {
+        let before = nodes.last().map(Node::at);
+        let round = nodes.first().filter(|_| nodes.len() == 5).map(Node::at);
+        nodes.push(start(root, everyone, seed, 2, &before.into_iter().chain(round).collect::<Vec<_>>()).await);
+    }
+    for (n, node) in nodes.iter().enumerate() {
+        node.meets(nodes[(n + 1) % 6].id()).await;
+    }
+    nodes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_halves_whose_bridges_all_died_find_one_another_when_any_path_appears() {
+    let root = Root::new(1);
+    let everyone = root.certify_all((2..=14).map(|seed| (seed, "plant")));
+    let (one, other) =
+        tokio::join!(half(&root, &everyone, [1, 2, 3, 4, 5, 6]), half(&root, &everyone, [7, 8, 9, 10, 11, 12]));
+    let near = start(&root, &everyone, 13, 0, &[one[0].at(), one[1].at()]).await;
+    let far = start(&root, &everyone, 14, 0, &[other[0].at(), other[1].at(), near.at()]).await;
+    far.meets(near.id()).await;
+    one[3].say(3).await;
+    other[3].hears(one[3].id(), 3).await;
+    eventually("the one half is told where the bridge's far end is", || {
+        one[..2].iter().any(|node| node.mesh.known_peers().contains(&far.at()))
+    })
+    .await;
+
+    let (address, storage) = (far.address(), far.storage.clone());
+    near.mesh.shutdown().await;
+    far.mesh.shutdown().await;
+    let halves = [&one, &other];
+    for node in halves.into_iter().flatten() {
+        node.has("its own half", |n| !n.contains(&near.id()) && !n.contains(&far.id()) && n.len() >= 2).await;
+    }
+    // Both halves are content, and no way leads from one to the other.
+    one[3].say(4).await;
+    tokio::time::sleep(PULSE * 20).await;
+    assert!(other.iter().all(|node| node.mesh.view().borrow().profiles[&one[3].id()].cores == 3));
+
+    // The far end comes back where it was. It looks for nobody, and is told of its own half alone.
+    let peers = [other[0].at()];
+    let far = root
+        .open(14, &everyone, storage, |config| config.pulse(PULSE).neighbours(0).listen(address).peers(peers))
+        .await;
+    for node in &other {
+        node.hears(one[3].id(), 4).await;
+    }
+    other[4].say(5).await;
+    for node in &one {
+        node.hears(other[4].id(), 5).await;
+    }
+    assert!(far.mesh.neighbours().borrow().len() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_has_a_neighbour_outside_the_own_cell_and_two_of_each_cell_reach_the_cell_above() {
+    const CELLS: [&str; 3] = ["acme", "acme/one", "acme/two"];
+    let root = Root::new(1);
+    // Four nodes above, and two cells of twelve.
+    let cell = |seed: u8| CELLS[if seed < 6 { 0 } else { 1 + usize::from(seed % 2) }];
+    let everyone = root.certify_all((2..30).map(|seed| (seed, cell(seed))));
+    let mut nodes: Vec<Node> = Vec::new();
+    for seed in 1..30 {
+        let known: Vec<_> = nodes
+            .iter()
+            .flat_map(|node| node.mesh.listen_addresses().into_iter().map(|addr| (node.id(), addr)))
+            .collect();
+        let seen = known.into_iter().map(|(node, addr)| sedge_mesh::Sighting {
+            node,
+            addr,
+            seen: crate::support::now(),
+            proven: true,
+        });
+        nodes.push(
+            root.open(seed, &everyone, Arc::default(), |config| config.pulse(PULSE).neighbours(4).sightings(seen))
+                .await,
+        );
+    }
+    let of = |wanted: &str| -> BTreeSet<NodeId> {
+        (2..30).filter(|seed| cell(*seed) == wanted).map(|seed| key(seed).node_id()).collect()
+    };
+    for (name, cell) in CELLS.map(|name| (name, of(name))) {
+        for node in nodes.iter().filter(|node| cell.contains(&node.id())) {
+            node.has("one outside its cell", |n| n.iter().any(|id| !cell.contains(id))).await;
+            node.has("one of its cell", |n| n.iter().any(|id| cell.contains(id))).await;
+        }
+        let above = of("acme");
+        let has_two_above = |node: &&Node| node.mesh.neighbours().borrow().intersection(&above).count() >= 2;
+        eventually("two gateways", || {
+            name == "acme" || nodes.iter().filter(|node| cell.contains(&node.id())).filter(has_two_above).count() >= 2
+        })
+        .await;
+    }
+    // Whoever looks at another cell is connected there.
+    let (looks, at) = (&nodes[10], of(if cell(11) == CELLS[1] { CELLS[2] } else { CELLS[1] }));
+    looks.mesh.want_cells(CELLS.iter().map(|name| name.parse().unwrap()).collect());
+    looks.has("two in the cell that it looks at", |n| n.intersection(&at).count() >= 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_too_many_neighbours_lets_those_go_whom_another_one_reaches_and_nobody_is_cut_off() {
+    let root = Root::new(1);
+    let everyone = root.certify_all((2..=14).map(|seed| (seed, "/")));
+    let hub = start(&root, &everyone, 1, 2, &[]).await;
+    let mut nodes: Vec<Node> = Vec::new();
+    for seed in 2..=14 {
+        // All know the hub and one another, and would have it.
+        let known = std::iter::once(&hub).chain(&nodes).map(|node| sedge_mesh::Sighting {
+            node: node.id(),
+            addr: node.address(),
+            seen: crate::support::now(),
+            proven: true,
+        });
+        let known: Vec<_> = known.collect();
+        nodes.push(
+            root.open(seed, &everyone, Arc::default(), |config| config.pulse(PULSE).neighbours(30).sightings(known))
+                .await,
+        );
+    }
+    hub.has("everybody", |n| n.len() == 13).await;
+    // Two, and the surplus that is borne.
+    hub.has("few enough", |n| n.len() <= 6).await;
+    tokio::time::sleep(PULSE * 10).await;
+    assert!(hub.mesh.neighbours().borrow().len() <= 6, "whoever was let go lets it be");
+    hub.say(7).await;
+    for node in &nodes {
+        node.hears(hub.id(), 7).await;
+    }
+}
