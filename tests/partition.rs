@@ -23,6 +23,7 @@ async fn two_nodes_cut_off_from_one_agree_with_it_once_they_hear_it_again() -> R
         answers_with(node, text(&shown, "/release")?).await?;
     }
 
+    shows_how_stale_it_is(a).await?;
     cut_off(&trio).await?;
     let served = answer(a).await?;
     ensure!(served.sha256 == Sha256::of(&fs::read(&first)?).to_string(), "the silent node answers {served:?}");

@@ -83,6 +83,8 @@ pub(crate) struct Session {
     since: Instant,
     said: Instant,
     admitted: bool,
+    /// Whether another connection of the peer was turned away for this one.
+    doubted: bool,
     connection: iroh::endpoint::Connection,
     outbox: Outbox,
 }
@@ -162,7 +164,8 @@ impl Actor {
                 let Attachment { id, peer, dialled_by, connection, outbox, first, observed, verdict } = *attachment;
                 let since = Instant::now();
                 let weak = connection.weak_handle();
-                let session = Session { id, dialled_by, since, said: since, admitted: false, connection, outbox };
+                let session =
+                    Session { id, dialled_by, since, said: since, admitted: false, doubted: false, connection, outbox };
                 let spoke = first.is_some();
                 let result = self.attach(peer, session, first, deeds);
                 if result.is_ok() {
@@ -205,9 +208,11 @@ impl Actor {
         if !self.gatekeeper.is_online() {
             return Err(Closing::Offline);
         }
-        if let Some(existing) = self.sessions.get(&peer) {
+        if let Some(existing) = self.sessions.get_mut(&peer) {
             self.tally.duplicate.add_one();
-            if existing.is_preferred_to(&session, self.me.min(peer)) {
+            // A peer that still had this one would not ask twice: it was restarted, and lost it.
+            let insists = std::mem::replace(&mut existing.doubted, true);
+            if !insists && existing.is_preferred_to(&session, self.me.min(peer)) {
                 return Err(Closing::Duplicate);
             }
             Closing::Duplicate.close(&existing.connection);

@@ -130,6 +130,14 @@ async fn of_two_connections_dialled_at_once_both_ends_keep_the_one_of_the_lower_
         assert!(reason.contains("duplicate"), "{reason}");
         assert!(stays.close_reason().is_none(), "{:?}", stays.close_reason());
         assert_eq!(node.mesh.counters().duplicate_connections, 1);
+        if node.id() < id {
+            // Turned away, it asks again at once: it lost the one that stays, as by a restart.
+            let (again, mut send, _recv) = raw_stream(&endpoint, &node, SYNC_ALPN).await;
+            send.write_all(&framed(&hello(&mut fleet, node.id()))).await.unwrap();
+            let reason = timeout(Duration::from_secs(4), stays.closed()).await.expect("it goes").to_string();
+            assert!(reason.contains("duplicate"), "{reason}");
+            assert!(again.close_reason().is_none(), "{:?}", again.close_reason());
+        }
         node.mesh.shutdown().await;
     }
 }
