@@ -24,6 +24,8 @@ const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 const GUESS_DEADLINE: Duration = Duration::from_secs(3);
 /// How often the table is looked at though nothing woke the dialler: members come and neighbours go.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How soon after one look the table is looked at again.
+const PACE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Dialler {
     pub(crate) line: Line,
@@ -49,7 +51,10 @@ impl Dialler {
             let wake = self.table.next_due(now).map_or(sweep, |due| due.min(sweep));
             tokio::select! {
                 () = cancel.cancelled() => break,
-                () = self.table.changed() => {}
+                () = self.table.changed() => {
+                    // What comes in a flood, as when a mesh starts, is looked at together.
+                    sleep_until(now + PACE).await;
+                }
                 () = sleep_until(wake) => {}
                 Some(done) = tasks.join_next() => {
                     if done.is_err_and(|e| e.is_panic()) {

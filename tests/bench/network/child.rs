@@ -53,7 +53,7 @@ pub(crate) async fn run(words: &[String]) {
     let number = |word: &str| word.parse().expect("a number of endpoints");
     match words.as_slice() {
         ["sync", nodes] => say(&sync::run(number(nodes)).await),
-        ["churn"] => say(&churn::run().await),
+        ["churn", nodes] => say(&churn::run(number(nodes)).await),
         ["bare", nodes] => say(&bare::run(number(nodes)).await),
         ["sedge", home, file] => provider::sedge(home.as_ref(), file.as_ref()).await,
         ["iroh-blobs", home, file] => provider::iroh_blobs(home.as_ref(), file.as_ref()).await,

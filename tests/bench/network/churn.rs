@@ -60,7 +60,7 @@ pub(crate) struct Churn {
 pub(crate) async fn measure(report: &mut Report) {
     println!("{NODES} endpoints, {} of them restarted again and again for a minute", NODES / EVERY);
     quiet().await;
-    let churn: Churn = figures(&["churn"]).await;
+    let churn: Churn = figures(&["churn", &NODES.to_string()]).await;
     let Churn { restarts, before, after, .. } = churn;
     println!(
         "  {restarts} restarts; before {before:?}; after {after:?}; {} tasks left when all have stopped",
@@ -91,12 +91,12 @@ async fn start(roster: &Roster, n: usize, storage: Arc<Memory>, known: Vec<Sight
     Running { n, mesh, storage }
 }
 
-/// Runs it.
-pub(crate) async fn run() -> Churn {
+/// Runs `nodes` of them.
+pub(crate) async fn run(nodes: usize) -> Churn {
     let idle = Handle::current().metrics().num_alive_tasks();
-    let roster = Arc::new(Roster::new(NODES));
-    let mut all: Vec<Running> = Vec::with_capacity(NODES);
-    for n in 0..NODES {
+    let roster = Arc::new(Roster::new(nodes));
+    let mut all: Vec<Running> = Vec::with_capacity(nodes);
+    for n in 0..nodes {
         let known = (1..=KNOWN.min(n)).map(|step| {
             let other = &all[(n * 31 + step * step * 7) % n].mesh;
             Sighting { node: other.node_id(), addr: other.listen_addresses()[0], seen: now(), proven: true }

@@ -29,6 +29,8 @@ const STALE_AFTER: u32 = 4;
 pub(super) const MAX_CANDIDATES: usize = 16;
 /// How soon after one hint another one may bring a dial forward, so that a flood of hints is no flood of dials.
 pub(super) const HINT_EVERY: Duration = Duration::from_secs(5);
+/// How long a node stays a gateway, or none, before it looks again: a hash for every member of its cell.
+const GATEWAY_FOR: Duration = Duration::from_secs(2);
 /// How long a first neighbour gets to say what it holds of this node: several round trips of a slow link.
 pub(super) const HEARING: Duration = Duration::from_secs(2);
 
@@ -76,6 +78,8 @@ pub(super) struct Peers {
     /// Other cells that are looked at.
     cells: BTreeSet<CellPath>,
     pub(super) roster: Arc<Roster>,
+    /// Whether this node is a gateway of its cell, and until when that is not asked again.
+    gateway: Option<(bool, Instant)>,
     pub(super) company: Company,
     pub(super) mending: Mending,
     pub(super) paused: bool,
@@ -94,6 +98,7 @@ impl Peers {
             wanted,
             cells: BTreeSet::new(),
             roster: Arc::default(),
+            gateway: None,
             company: Company::new(pulse, now),
             mending: Mending::new(now),
             paused: false,
@@ -106,6 +111,7 @@ impl Peers {
 
     pub(super) fn set_roster(&mut self, roster: Roster) {
         self.company.keep(&roster);
+        self.gateway = None;
         self.roster = Arc::new(roster);
     }
 
@@ -345,14 +351,20 @@ impl Peers {
     }
 
     /// The cells that this node reaches for others: those that are looked at, and that above its own where it is a gateway.
-    pub(super) fn across(&self, now: Instant) -> BTreeSet<CellPath> {
-        let mut across = self.cells.clone();
+    pub(super) fn across(&mut self, now: Instant) -> BTreeSet<CellPath> {
+        if self.gateway.is_none_or(|(_, until)| until <= now) {
+            self.gateway = Some((self.is_gateway(now), now + GATEWAY_FOR));
+        }
+        let is_gateway = self.gateway.is_some_and(|(is_gateway, _)| is_gateway);
+        let above = self.roster.cell(&self.me).and_then(|cell| self.roster.above(cell));
+        self.cells.iter().chain(above.filter(|_| is_gateway)).cloned().collect()
+    }
+
+    fn is_gateway(&self, now: Instant) -> bool {
         let reachable = |id: &NodeId| {
             self.peers.get(id).is_some_and(|peer| peer.link == Link::Connected) || self.company.is_about(id, now)
         };
-        let above = self.roster.cell(&self.me).and_then(|cell| self.roster.above(cell));
-        across.extend(above.filter(|_| self.roster.is_gateway(self.me, reachable)).cloned());
-        across
+        self.roster.is_gateway(self.me, reachable)
     }
 
     /// Whether nobody is connected.

@@ -8,14 +8,14 @@ use sedge_statement::{NodeId, Object};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Memory, Node, Root, eventually, now};
+use crate::support::{DEADLINE, Memory, Node, Root, eventually, now};
 
 const NODES: u8 = 24;
 const LASTS: Duration = Duration::from_secs(10);
 /// Between two restarts: each of those that are restarted runs a few seconds.
 const BETWEEN: Duration = Duration::from_millis(300);
 /// The promise is five seconds of a machine that does nothing else.
-const KNOWS: Duration = Duration::from_secs(15);
+const KNOWS: Duration = DEADLINE;
 const PULSE: Duration = Duration::from_millis(500);
 
 async fn start(
