@@ -2,12 +2,12 @@
 //!
 //! Events that wait together are handled together: their records are kept in one commit, and then their frames leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, PublishError, Write, WriteError};
-use sedge_statement::{DocKind, Kept, NodeId, Object, SecretKey, Timestamp};
+use sedge_statement::{CellPath, DocKind, Kept, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Write { kind: DocKind, edits: Vec<Edit>, reply: oneshot::Sender<Result<(), WriteError>> },
     Publish { object: Object, reply: oneshot::Sender<Result<(), PublishError>> },
     Path { node: NodeId, reply: oneshot::Sender<Vec<Object>> },
+    Want { cells: BTreeSet<CellPath> },
     Kept { node: NodeId, until: Timestamp, reply: oneshot::Sender<Kept> },
     Attach(Box<Attachment>),
     Frame(Inbound),
@@ -71,6 +72,7 @@ pub(crate) struct Actor {
     pub(crate) tally: Arc<Tally>,
     pub(crate) view: watch::Sender<Arc<FleetView>>,
     pub(crate) stats: watch::Sender<FleetStats>,
+    pub(crate) wanted: watch::Sender<BTreeSet<CellPath>>,
     pub(crate) sessions: BTreeMap<NodeId, Session>,
     /// When the view was last looked at.
     pub(crate) looked: Instant,
@@ -147,6 +149,10 @@ impl Actor {
                 let result = self.fleet.publish(object, now());
                 let result = result.map(|effects| self.collect(effects, deeds));
                 deeds.replies.push(Reply::Published(reply, result));
+            }
+            Command::Want { cells } => {
+                let effects = self.fleet.want(cells, now());
+                self.collect(effects, deeds);
             }
             Command::Path { node, reply } => {
                 // The caller may have given up.
@@ -326,6 +332,7 @@ impl Actor {
         // not wait for the next digest.
         self.keep(failed.writes).await?;
         self.stats.send_replace(self.fleet.stats());
+        self.show_wanted();
         for reply in deeds.replies {
             reply.give();
         }
@@ -352,6 +359,16 @@ impl Actor {
         }
         self.gatekeeper.set_members(view.members.keys().copied().collect(), |node| self.fleet.dismisses(node));
         self.view.send_replace(view);
+    }
+
+    /// Tells who looks for neighbours in which cells they are needed.
+    fn show_wanted(&self) {
+        let wanted = self.fleet.wanted_cells();
+        self.wanted.send_if_modified(|shown| {
+            let changed = *shown != wanted;
+            *shown = wanted;
+            changed
+        });
     }
 
     fn send(&mut self, peer: NodeId, session: SessionId, frame: Vec<u8>, failed: &mut Deeds) {

@@ -88,6 +88,7 @@ impl Fleet {
             out.push(Effect::Persist(adopted));
         }
         self.documents.limit(self.membership.all_revoked());
+        self.regroup(out);
         let revoked = self.peers.iter().filter(|(id, peer)| !peer.dismissed && self.membership.revoked(id).is_some());
         for peer in revoked.map(|(id, _)| *id).collect::<Vec<NodeId>>() {
             self.dismiss(peer, out);

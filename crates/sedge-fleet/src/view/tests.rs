@@ -47,7 +47,7 @@ fn view_with(membership: &Membership, documents: &[(DocId, Automerge)]) -> Fleet
     let (genesis, mesh) = genesis();
     let documents = documents.iter().map(|(id, doc)| (id, Arc::new(Reading::of(id, doc)))).collect();
     let input =
-        FoldInput { mesh, genesis: &genesis, membership, documents, findings: vec![], verified: at(0), now: at(3000) };
+        FoldInput { mesh, genesis: &genesis, membership, held: Default::default(), documents, findings: vec![], verified: at(0), now: at(3000) };
     FleetView::clone(&Fold::default().view(input))
 }
 
