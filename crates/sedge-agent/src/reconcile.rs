@@ -126,7 +126,19 @@ impl Reconciler {
         let clock = Clock { wall: now(), since: Instant::now() };
         let view = Arc::clone(&core.mesh.view().borrow());
         let providers = Providers::new(core.me(), view);
-        Ok(Self { core, outlets, profile, reporter, slots, providers, done_in, done, clock, revision: 0, followed: None })
+        Ok(Self {
+            core,
+            outlets,
+            profile,
+            reporter,
+            slots,
+            providers,
+            done_in,
+            done,
+            clock,
+            revision: 0,
+            followed: None,
+        })
     }
 
     /// Runs until the agent stops, or what it cannot do without has ended.
@@ -245,7 +257,10 @@ impl Reconciler {
             return;
         }
         let cells = elsewhere::followed(&planned, self.core.me());
-        if is_fresh && let Some((before, revision, _)) = &mut self.followed && *before == cells {
+        if is_fresh
+            && let Some((before, revision, _)) = &mut self.followed
+            && *before == cells
+        {
             *revision = planned.revision;
             return;
         }

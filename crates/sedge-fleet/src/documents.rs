@@ -88,11 +88,6 @@ impl Documents {
         self.chains.iter().filter(|(_, chain)| counts(chain))
     }
 
-    /// The evidence kept, by its id.
-    pub(crate) fn forks(&self) -> impl Iterator<Item = (ObjectId, &[u8])> {
-        self.forks.all()
-    }
-
     /// The ids of the evidence kept, each with the author that it is about.
     pub(crate) fn forks_of(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
         self.forks.authors()

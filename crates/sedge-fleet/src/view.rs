@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sedge_statement::{
-    Blake3, CellPath, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, Kept, MeshId, NodeId, NodeName,
-    Profile, Release, ReleaseId, Revocation, RolloutId, SlotName, SlotReport, Timestamp,
+    Blake3, CellPath, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, Kept, MeshId, NodeId,
+    NodeName, Profile, Release, ReleaseId, Revocation, RolloutId, SlotName, SlotReport, Timestamp,
 };
 
 use serde::Serialize;

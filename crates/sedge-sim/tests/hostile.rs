@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use sedge_fleet::{Edit, FindingKind};
 use sedge_sim::{Dice, Seat, Setting, Weather, World, accused};
-use sedge_statement::{Blake3, CellPath, Control, ControlAction, DocKind, NodeId, RolloutId, SlotReport, SlotState, Timestamp};
+use sedge_statement::{
+    Blake3, CellPath, Control, ControlAction, DocKind, NodeId, RolloutId, SlotReport, SlotState, Timestamp,
+};
 
 const LONG: Duration = Duration::from_secs(120);
 

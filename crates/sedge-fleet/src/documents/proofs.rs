@@ -36,11 +36,6 @@ pub(super) struct Proofs {
 }
 
 impl Proofs {
-    /// All of it, by id.
-    pub(super) fn all(&self) -> impl Iterator<Item = (ObjectId, &[u8])> {
-        self.proven.values().map(|proven| (proven.id, proven.bytes.as_slice()))
-    }
-
     /// The ids of all of it, each with the author that it is about.
     pub(super) fn authors(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
         self.proven.iter().map(|(doc, proven)| (doc.author, proven.id))

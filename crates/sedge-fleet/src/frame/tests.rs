@@ -1,6 +1,8 @@
 //! The bytes of every frame, fixed: a change here is a change of the protocol.
 
-use sedge_statement::{CellPath, ChangeHash, DocKind, MeshId, NodeId, ObjectId, Scope, SecretKey, SignedHead, Timestamp};
+use sedge_statement::{
+    CellPath, ChangeHash, DocKind, MeshId, NodeId, ObjectId, Scope, SecretKey, SignedHead, Timestamp,
+};
 
 use super::{Cause, Frame, Hello, Item, MAX_FRAME_BYTES, PROTOCOL, Standing};
 use crate::documents::doc_id;
