@@ -186,9 +186,9 @@ mod tests {
     #[test]
     fn reasons_are_shown_on_their_line_and_obeyed_by_no_terminal() {
         let time = "2026-01-01T00:00:00Z";
-        let answer = json!({
+        let mut answer = json!({
             "rollout": "ab".repeat(32), "slot": "detector", "model": "digits:1.0.0", "release": "cd".repeat(32),
-            "state": "halted", "author": "laptop", "created_at": time, "total": 1, "committed": 0, "failed": 1, "unknown": 0,
+            "state": "halted", "author": "laptop", "created_at": time, "total": 1, "committed": 0, "failed": 1,
             "selector": "cell=**", "reason": WORDS,
             "approvals": {"by": [WORDS], "needed": 2}, "release_approvals": {"by": ["laptop"], "needed": 1},
             "quorum": "80%", "max_failed": 0, "failures": ["robot-1"], "soak_ms": 1, "probation_ms": 1,
@@ -205,6 +205,7 @@ mod tests {
             }],
             "revision": 1,
         });
+        answer["unknown"] = json!(0);
         is_shown_harmless(&answer, 5, text);
         let explained = json!({"rollout": "ab".repeat(32), "node": "robot-1", "reasons": [WORDS, WORDS]});
         is_shown_harmless(&explained, 2, explanation);
