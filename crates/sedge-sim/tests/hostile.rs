@@ -62,7 +62,7 @@ fn murmur(world: &mut World, but: &[Seat]) {
 /// A clone is wired to nodes of its cell, or nobody would hear what both say of themselves.
 fn a_clone_ends_as_a_fork(seed: u64, weather: Weather, edits: impl Fn(u64) -> Edit) {
     let is_authority = edits(0).kind() == DocKind::Authority;
-    let (forger, neighbours) = if is_authority { (Seat(2), [Seat(5), Seat(6)]) } else { (Seat(7), [Seat(4), Seat(5)]) };
+    let (forger, neighbours) = if is_authority { (Seat(2), [Seat(0), Seat(5)]) } else { (Seat(7), [Seat(4), Seat(5)]) };
     let mut world = ring(seed, weather);
     let id = world.id(forger);
     murmur(&mut world, &[]);
