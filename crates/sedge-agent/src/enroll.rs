@@ -133,7 +133,7 @@ pub async fn join(home: &Path, options: JoinOptions) -> Result<Joined, ApiError>
     peers::remember(&home.store, sightings)?;
     peers::keep_relays(&home.store, &ticket.relays)?;
     let node = home.key.node_id();
-    begin(&home, &joined.genesis, ticket.mesh, ticket.issuer, joined.certificates.into_iter().rev())?;
+    begin(&home, &joined.genesis, ticket.mesh, own.issuer, joined.certificates.into_iter().rev())?;
     let (name, cell) = (own.name, own.cell);
     Ok(Joined { mesh: ticket.mesh, mesh_name: ticket.mesh_name, node, name, cell, issuer: ticket.issuer })
 }

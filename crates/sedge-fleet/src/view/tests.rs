@@ -126,7 +126,7 @@ fn a_small_views_digest_never_changes() {
     let digest = view_of(&roster(), &small()).digest();
     assert_eq!(
         blake3::Hash::from_bytes(digest).to_hex().as_str(),
-        "f3e4c8100f08456634f00b7938a24986c4b900e4bbbbc4a78a1474d113ebd805"
+        "8ea72daaffea2d90170085b79a966e42e08cc80e8204c59e2a02fedaa34c2867"
     );
 }
 

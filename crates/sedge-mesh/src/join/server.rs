@@ -142,7 +142,10 @@ impl JoinHandler {
         published.await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
         let (reply, published) = oneshot::channel();
         self.ask(Command::Publish { object: entry, reply }).await?;
-        published.await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
+        if let Err(error) = published.await.map_err(|e| failed(&e))? {
+            // Another enroller than this node may have issued the certificate.
+            warn!(peer = %peer.short(), %error, "a newcomer's word of who enrolled it is not kept");
+        }
         drop(turn);
         let (reply, path) = oneshot::channel();
         self.ask(Command::Path { node: peer, reply }).await?;
