@@ -47,7 +47,7 @@ impl FleetView {
                 &(id, &published.author, &published.deployment, control(&published.control), published.controls),
             );
             for agreement in [&published.agreement, &published.release_agreement] {
-                put(&mut hasher, &(&agreement.given, agreement.needed));
+                put(&mut hasher, &(&agreement.given, agreement.counted, agreement.needed));
             }
             put(&mut hasher, &published.given.len());
             for given in &published.given {
