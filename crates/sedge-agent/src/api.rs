@@ -29,6 +29,6 @@ pub use status::{
     StatusRefused, StatusScope, StatusSlot, StatusSync,
 };
 pub use trust::{
-    Approvals, LabelRequest, MeshShown, Named, PendingRevocation, ProposedRoots, RevokeRequest, Revoked, RootsShown,
-    RotateRequest,
+    Approvals, KeptShown, LabelRequest, LeavingRoot, MeshShown, Named, PendingRevocation, ProposedRoots, RevokeRequest,
+    Revoked, RootsShown, RotateRequest,
 };

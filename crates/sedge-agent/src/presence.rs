@@ -1,21 +1,19 @@
 //! What this node tells its neighbours of itself, and what is known of how stale things are.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_scheduler::RolloutState;
-use sedge_statement::{CellPath, Gauges, NodeId, Scope, Timestamp, millis};
+use sedge_statement::{Gauges, NodeId, Scope, Timestamp, millis};
 
 use crate::api::{StatusAuthority, StatusPresence, StatusScope};
-use crate::core::{Core, Planned, now};
+use crate::core::{Core, now};
 use crate::queries::name_of;
 
 /// How often the machine is looked at: no less often than neighbours are told.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Reads the gauges for as long as the agent runs, and says which cells are looked at from here.
+/// Reads the gauges for as long as the agent runs.
 pub(crate) async fn keep_presence(core: Arc<Core>) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     loop {
@@ -27,16 +25,7 @@ pub(crate) async fn keep_presence(core: Arc<Core>) {
         let read = tokio::task::spawn_blocking(|| sedge_hardware::gauges(Path::new("/"))).await;
         let queue = u32::try_from(core.host.requests()).ok();
         core.mesh.set_gauges(Gauges { queue, ..read.unwrap_or_default() });
-        core.mesh.want_cells(followed(&core.plan(), core.me()));
     }
-}
-
-/// The cells in which rollouts go on that this node published: their operator wants to see how they fare.
-fn followed(planned: &Planned, me: NodeId) -> BTreeSet<CellPath> {
-    let own = |id| planned.view.deployments.get(id).is_some_and(|published| published.author == me);
-    let running = planned.plan.rollouts.iter().filter(|(id, plan)| plan.state == RolloutState::Running && own(id));
-    let nodes = running.flat_map(|(_, plan)| plan.nodes.keys());
-    nodes.filter_map(|node| Some(planned.view.members.get(node)?.cell.clone())).collect()
 }
 
 impl Core {

@@ -67,6 +67,8 @@ pub struct NodeDetail {
     /// How long ago it gave a sign of life to anybody that neighbours hear of; absent if none was heard of, and for this node.
     #[serde(default)]
     pub silent_ms: Option<u64>,
+    /// Whether its documents are held here: only then does an absent profile or slot mean that it said nothing of it.
+    pub held: bool,
     /// What it says of its hardware.
     pub profile: Option<Profile>,
     /// What it says of its slots.

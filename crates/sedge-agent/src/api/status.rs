@@ -105,8 +105,12 @@ pub struct StatusSync {
     /// Each scope of documents that is held, with when a neighbour was last found to hold the same.
     #[serde(default)]
     pub scopes: Vec<StatusScope>,
-    /// A digest of what this node makes of it all: equal on nodes that agree.
+    /// A digest of what this node makes of it all: equal on nodes that agree and hold the same cells.
     pub view: String,
+    /// A digest of what it makes of what the whole mesh holds: equal on all nodes that agree.
+    pub mesh_view: String,
+    /// The cells whose nodes' documents are held: the node's own, and those that somebody here asked for within ten minutes.
+    pub cells: Vec<CellPath>,
 }
 
 /// An authority, and how old what is held of it is.

@@ -25,6 +25,7 @@ impl Core {
             node: self.node_of(&view.members[&id]),
             presence: self.presence_of(id),
             silent_ms: self.silent_ms(id),
+            held: view.knows(&id),
             profile: view.profiles.get(&id).cloned(),
             slots: slots.map(|(_, report)| slot_of(&view, report)).collect(),
         })

@@ -22,6 +22,7 @@ impl Fleet {
 
     /// The digest of each scope that is held: two nodes with equal ones hold the same there.
     pub fn digests(&mut self) -> BTreeMap<Scope, [u8; 32]> {
-        BTreeMap::from([(Scope::Mesh, self.digest())])
+        let scopes = std::iter::once(Scope::Mesh).chain(self.held_cells().into_iter().map(Scope::Cell));
+        scopes.map(|scope| (scope.clone(), self.digest(&scope))).collect()
     }
 }

@@ -46,12 +46,12 @@ async fn half(root: &Root, everyone: &[(NodeId, Object)], seeds: [u8; 6], known:
 #[tokio::test(flavor = "multi_thread")]
 async fn two_halves_whose_bridges_all_died_find_one_another_when_any_path_appears() {
     let root = Root::new(1);
-    let everyone = root.certify_all((2..=13).map(|seed| (seed, "plant")));
+    let everyone = root.certify_all((2..=14).map(|seed| (seed, "plant")));
     // The bridge, of which the one half remembers where it was.
     let address = std::net::UdpSocket::bind(loopback()).unwrap().local_addr().unwrap();
-    let bridge = Sighting { node: key(13).node_id(), addr: address, seen: now(), proven: true };
-    let one = half(&root, &everyone, [1, 2, 3, 4, 5, 6], &[bridge]).await;
-    let other = half(&root, &everyone, [7, 8, 9, 10, 11, 12], &[]).await;
+    let bridge = Sighting { node: key(14).node_id(), addr: address, seen: now(), proven: true };
+    let one = half(&root, &everyone, [2, 3, 4, 5, 6, 7], &[bridge]).await;
+    let other = half(&root, &everyone, [8, 9, 10, 11, 12, 13], &[]).await;
     // Both halves are content, and no way leads from one to the other.
     one[3].say(4).await;
     for node in &one {
@@ -63,7 +63,7 @@ async fn two_halves_whose_bridges_all_died_find_one_another_when_any_path_appear
     // The bridge comes back where it was. It looks for nobody, and is told of the other half alone.
     let peers = [other[0].at()];
     let configure = |config: MeshConfig| config.pulse(PULSE).neighbours(0).listen(address).peers(peers);
-    let bridge = root.open(13, &everyone, Arc::default(), configure).await;
+    let bridge = root.open(14, &everyone, Arc::default(), configure).await;
     for node in &other {
         node.hears(one[3].id(), 4).await;
     }
@@ -110,7 +110,7 @@ async fn everybody_has_a_neighbour_outside_the_own_cell_and_two_of_each_cell_rea
     }
     // Whoever looks at another cell is connected there.
     let (looks, at) = (&nodes[10], of(if cell(11) == CELLS[1] { CELLS[2] } else { CELLS[1] }));
-    looks.mesh.want_cells(CELLS.iter().map(|name| name.parse().unwrap()).collect());
+    looks.mesh.want(CELLS.iter().map(|name| name.parse().unwrap()).collect()).await;
     looks.has("two in the cell that it looks at", |n| n.intersection(&at).count() >= 2).await;
 }
 
