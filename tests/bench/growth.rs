@@ -212,7 +212,8 @@ impl<'a> Fleets<'a> {
     fn news(&self) -> Vec<(u32, StoredLink)> {
         let mut news = Vec::new();
         for ((n, author), old) in (0u32..).zip(self.authors).zip(self.old) {
-            let links = author.writes[*old..].iter().filter_map(testing::stored_link);
+            let before = author.writes[..*old].iter().filter_map(testing::stored_link).count();
+            let links = author.links().into_iter().skip(before);
             let signs = n == 0 || n <= witnesses(self.nodes);
             news.extend(links.filter(|link| link.doc.kind != DocKind::Gate || signs).map(|link| (n, link)));
         }
