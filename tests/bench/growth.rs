@@ -19,7 +19,7 @@ use releases::{deployment, release};
 use sedge_fleet::testing::{self, StoredLink};
 use sedge_fleet::{Edit, Effect, Event, Fleet, Write};
 use sedge_statement::{CellPath, DocKind, GateReport, MeshId, NodeId, RolloutId, SlotState};
-use support::{Line, Report};
+use support::{Line, Report, median, timed};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -81,6 +81,9 @@ fn main() -> ExitCode {
     apart(&mut report, what, |cost| cost.stored.certificates);
     let what = ["all certificates, resident, 100", "certificates, resident, 1,000", "certificates, resident, 10,000"];
     apart(&mut report, what, |cost| cost.resident.certificates);
+    let [fewest, most] = [100, 10_000].map(|nodes| Fleets::new(nodes, &authors, &old).opening());
+    let (what, anchor) = ("from 10,000 certificates to the view", ("from 100", fewest));
+    report.add(Line { what, measured: most, unit: "ms", promise: None, anchor });
     report.finish()
 }
 
@@ -199,11 +202,18 @@ impl<'a> Fleets<'a> {
         Cost { received, stored: difference, resident: self.resident(&store) }
     }
 
+    /// How long the node takes from its certificates to its view, milliseconds.
+    fn opening(&self) -> f64 {
+        let spent = median(|| timed(|| open(NODE, &self.certificates).view(START)).1);
+        spent.as_secs_f64() * 1000.0
+    }
+
     /// What is new, by whom: of the witnesses their evidence too.
     fn news(&self) -> Vec<(u32, StoredLink)> {
         let mut news = Vec::new();
         for ((n, author), old) in (0u32..).zip(self.authors).zip(self.old) {
-            let links = author.writes[*old..].iter().filter_map(testing::stored_link);
+            let before = author.writes[..*old].iter().filter_map(testing::stored_link).count();
+            let links = author.links().into_iter().skip(before);
             let signs = n == 0 || n <= witnesses(self.nodes);
             news.extend(links.filter(|link| link.doc.kind != DocKind::Gate || signs).map(|link| (n, link)));
         }
