@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use sedge_statement::{ChangeHash, DocId, MeshId, NodeId, Object, SecretKey, SignedHead, Timestamp, codec};
+use sedge_statement::{
+    ChangeHash, DocId, MeshId, NodeId, Object, ObjectId, Scope, SecretKey, SignedHead, Timestamp, codec,
+};
 use sha2::{Digest, Sha256};
 
 use crate::chain::Link;
@@ -266,6 +268,21 @@ pub fn want_frame(doc: DocId, from_seq: u64) -> Vec<u8> {
 pub fn vector_frame(docs: Vec<(DocId, u64, ChangeHash)>) -> Vec<u8> {
     let docs = docs.into_iter().map(|(doc, seq, head)| Standing { doc, seq, head }).collect();
     Frame::Vector { from: None, to: None, docs }.to_bytes()
+}
+
+/// A request for items.
+pub fn want_items_frame(ids: Vec<ObjectId>) -> Vec<u8> {
+    Frame::WantItems(ids).to_bytes()
+}
+
+/// A set of items over everything, in the order of ids.
+pub fn set_frame(ids: Vec<ObjectId>) -> Vec<u8> {
+    Frame::Set { from: None, to: None, ids }.to_bytes()
+}
+
+/// A digest of all that a node holds.
+pub fn digest_frame(digest: [u8; 32]) -> Vec<u8> {
+    Frame::Digest { scope: Scope::Mesh, digest }.to_bytes()
 }
 
 /// Signed bytes of a frame read back, for golden tests of what a node says.
