@@ -15,7 +15,7 @@ use crate::frames::ends_as;
 use crate::hostile::{Intruder, Session};
 use crate::siege::Siege;
 use crate::support::node::Node;
-use crate::support::until::DEADLINE;
+use crate::support::until::{DEADLINE, so_or, until};
 
 /// How soon honest neighbours hear of each other whatever goes on, a model's publishing on either side included.
 const IN_TIME: Duration = Duration::from_secs(30);
@@ -57,7 +57,13 @@ async fn floods_of_vectors_and_sets_of_a_hundred_thousand_entries_are_answered_w
     }
     // Frames are taken in order, so whatever is named is behind them.
     session.say(&[0xff; 64]).await?;
-    siege.names(&siege.victim, intruder.id(), "malformed", "frame:").await?;
+    let named = format!("malformed by {}", intruder.id().short());
+    until("the victim having dealt with all of it, or with as much as its reader bears", async || {
+        let findings = siege.victim.status().await?["findings"].to_string();
+        let closed = session.connection().close_reason().map(|reason| reason.to_string()).unwrap_or_default();
+        Ok(so_or(findings.contains(&named) || closed.contains("reads too slowly"), || format!("{findings} {closed}")))
+    })
+    .await?;
     let heard = session.heard();
     let asks = |kind: u8| heard.iter().filter(|frame| frame.first() == Some(&kind)).count() as u64;
     let (links, items) = (asks(WANT), asks(WANT_ITEMS));
