@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use sedge_fleet::testing::{digest_frame, doc_id, set_frame, vector_frame, want_frame};
 use sedge_mesh::{JOIN_ALPN, SYNC_ALPN};
-use sedge_statement::{ChangeHash, DocId, DocKind, NodeId, ObjectId};
+use sedge_statement::{ChangeHash, DocId, DocKind, NodeId, ObjectId, Scope};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -49,7 +49,7 @@ async fn floods_of_vectors_and_sets_of_a_hundred_thousand_entries_are_answered_w
     let intruder = siege.intruder().await?;
     let mut session = intruder.greet(&siege.victim).await?;
     for first in (0..ENTRIES).step_by(usize::try_from(PER_VECTOR)?) {
-        session.say(&vector_frame((first..first + PER_VECTOR).map(made_up).collect())).await?;
+        session.say(&vector_frame(Scope::Mesh, (first..first + PER_VECTOR).map(made_up).collect())).await?;
     }
     for first in (0..ENTRIES).step_by(usize::try_from(PER_SET)?) {
         let ids = (first..first + PER_SET).map(|n| ObjectId::from_bytes(rising(n))).collect();
@@ -105,8 +105,8 @@ async fn floods_of_frames_without_end_stall_no_honest_neighbour() -> Result<()> 
         let intruder = siege.intruder().await?;
         let doc = doc_id(victim, DocKind::Authority, 0);
         let frames = match n % 2 {
-            0 => vec![digest_frame([n; 32])],
-            _ => vec![want_frame(doc, 1), set_frame(Vec::new()), vector_frame(Vec::new())],
+            0 => vec![digest_frame(Scope::Mesh)],
+            _ => vec![want_frame(doc, 1), set_frame(Vec::new()), vector_frame(Scope::Mesh, Vec::new())],
         };
         let session = intruder.greet_heedless(&siege.victim).await?;
         floods.push((intruder, flood(session, frames)));
@@ -131,7 +131,7 @@ async fn floods_of_requests_by_a_slow_reader_end_with_its_connection() -> Result
     let doc = doc_id(victim, DocKind::Authority, 0);
     for _ in 0..ASKED {
         session.say(&want_frame(doc.clone(), 1)).await?;
-        session.say(&vector_frame(Vec::new())).await?;
+        session.say(&vector_frame(Scope::Mesh, Vec::new())).await?;
         if session.connection().close_reason().is_some() {
             break;
         }

@@ -3,15 +3,15 @@
 mod items;
 mod links;
 mod open;
+mod scopes;
+mod trust;
 mod vector;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{
-    DocId, DocKind, Genesis, Kept, MeshId, NodeId, Object, ObjectKind, Revocation, RootVersion, Scope, Timestamp, codec,
-};
+use sedge_statement::{DocId, DocKind, Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
 
 use crate::chain::Chain;
 use crate::documents::Documents;
@@ -24,6 +24,8 @@ use crate::{Finding, FindingKind, FleetView, Membership, Write};
 
 pub use items::PublishError;
 pub use open::{OpenError, RecordError};
+use scopes::Wants;
+pub use trust::{KeepError, Remnant};
 pub use write::WriteError;
 
 /// The most objects in a hello: sixteen certificates, and thirty changes of the roots with eight signatures each.
@@ -119,7 +121,9 @@ pub struct Fleet {
     /// Records that are damaged or count for nothing any more, to be removed with the next event.
     debris: Vec<Write>,
     peers: BTreeMap<NodeId, Peer>,
-    digest: Option<[u8; 32]>,
+    wants: Wants,
+    /// Of each scope that is held, as far as it was asked for since the last change.
+    digests: BTreeMap<Scope, [u8; 32]>,
     fold: Fold,
     /// Whether anything changed since the last fold.
     unfolded: bool,
@@ -169,46 +173,6 @@ impl Fleet {
         valid.max().unwrap_or_default().max(self.membership.roots().since)
     }
 
-    /// What a node said up to a time, by its own clock, as far as it is held here: what a revocation of it keeps. Of its certificates, which bear no
-    /// time, all that are held without a gap.
-    pub fn kept_of(&self, node: NodeId, until: Timestamp) -> Kept {
-        let kinds = [DocKind::Authority, DocKind::Gate];
-        let last = |kind| Some((kind, self.documents.last_good(node, kind, until)?));
-        let signed = self.objects.iter().filter(|(_, object)| object.signer() == node);
-        let before = |object: &Object| object.body::<Revocation>().is_ok_and(|revocation| revocation.at <= until);
-        Kept {
-            certificates: self.membership.frontier().0.get(&node).copied().unwrap_or(0),
-            revocations: signed.filter(|(_, o)| before(o)).map(|(id, _)| *id).take(Kept::MAX_REVOCATIONS).collect(),
-            documents: kinds.into_iter().filter_map(last).collect(),
-        }
-    }
-
-    /// What proves a node to one who knows only the genesis: its certificate, those above it, and then the signatures under every version of
-    /// the roots, each list backwards; empty where it has no certificate. Whoever takes them in from the last to the first can follow.
-    pub fn certificate_path(&self, node: NodeId) -> Vec<Object> {
-        let mut path: Vec<Object> =
-            self.membership.path(&node).iter().filter_map(|id| self.objects.get(id).cloned()).collect();
-        if !path.is_empty() && self.membership.roots().version > 0 {
-            path.extend(self.roots_proof().into_iter().rev());
-        }
-        path.truncate(MAX_PATH);
-        path
-    }
-
-    /// The signatures under every version of the roots after the genesis, in order; of one version those of the roots before it first.
-    fn roots_proof(&self) -> Vec<Object> {
-        let signatures = self.objects.iter().map(|(_, object)| object).filter(|o| o.kind() == ObjectKind::ROOTS);
-        let mut proof: Vec<(u32, bool, Object)> = signatures
-            .filter_map(|object| {
-                let version: RootVersion = object.body().ok()?;
-                let before = self.membership.roots_before(&version.id())?;
-                Some((version.version, !before.keys.contains(&object.signer()), object.clone()))
-            })
-            .collect();
-        proof.sort_by_key(|(version, is_new, object)| (*version, *is_new, object.signer()));
-        proof.into_iter().map(|(_, _, object)| object).collect()
-    }
-
     /// How much is held, and how much connected peers said they have beyond it.
     pub fn stats(&self) -> FleetStats {
         let lacking = |(doc, seq): &(&DocId, &u64)| self.documents.chain(doc).map_or(0, |chain| chain.len()) < **seq;
@@ -238,6 +202,13 @@ impl Fleet {
         self.documents.set_share(share);
     }
 
+    /// See [`crate::testing::counting_hash`].
+    #[cfg(feature = "testing")]
+    pub(crate) fn counting_hash(&self, doc: &DocId, seq: u64) -> Option<sedge_statement::ChangeHash> {
+        let chain = self.documents.chain(doc).filter(|chain| seq <= chain.len())?;
+        chain.hash_at(seq)
+    }
+
     /// Everything that the view at `now` depends on.
     pub(crate) fn fold_input(&self, now: Timestamp) -> FoldInput<'_> {
         let mut findings = self.findings.list();
@@ -250,6 +221,7 @@ impl Fleet {
             genesis: &self.genesis,
             membership: &self.membership,
             documents: self.documents.readable(),
+            held: self.known_cells(),
             findings,
             verified: self.verified_time(),
             now,
@@ -273,9 +245,8 @@ impl Fleet {
             Frame::Hello(hello) => self.on_hello(peer, hello, now, out),
             // A frame from before a hello that was lost; the hello comes again with the next tick.
             _ if !heard => {}
-            Frame::Digest { scope: Scope::Mesh, digest } => self.on_digest(peer, digest, now, out),
-            Frame::Digest { .. } => {}
-            Frame::Vector { from, to, docs } => self.on_vector(peer, from, to, docs, now, out),
+            Frame::Digest { scope, digest } => self.on_digest(peer, scope, digest, now, out),
+            Frame::Vector { scope, from, to, docs } => self.on_vector(peer, scope, (from, to), docs, now, out),
             Frame::Set { from, to, ids } => self.on_set(peer, from, to, ids, now, out),
             Frame::Links { cause, head, first_seq, links } => {
                 self.on_links(peer, cause, head, first_seq, links, now, out);
@@ -286,6 +257,7 @@ impl Fleet {
                 let _ = self.send_pages(peer, &doc, from_seq, now, out);
             }
             Frame::WantItems(ids) => self.on_want_items(peer, &ids, now, out),
+            Frame::Wants(cells) => self.on_wants(peer, cells, now, out),
         }
     }
 
@@ -294,6 +266,7 @@ impl Fleet {
         for peer in dismissed.collect::<Vec<_>>() {
             self.close(peer, CloseReason::Revoked, out);
         }
+        self.lapse_wants(now, out);
         self.judge_gaps(now, out);
         let due: Vec<(NodeId, bool, bool)> = self
             .peers
@@ -306,8 +279,12 @@ impl Fleet {
         for (peer, heard, news) in due {
             match heard {
                 false => self.send_hello(peer, false, out),
-                true if self.me > peer || news => self.send_digest(peer, out),
-                true => {}
+                true => {
+                    self.repeat_wants(peer, out);
+                    if self.me > peer || news {
+                        self.send_digests(peer, out);
+                    }
+                }
             }
         }
     }
@@ -336,8 +313,11 @@ impl Fleet {
         if !hello.heard {
             self.send_hello(peer, true, out);
         }
-        if first && self.me > peer {
-            self.send_digest(peer, out);
+        if first {
+            self.repeat_wants(peer, out);
+            if self.me > peer {
+                self.send_digests(peer, out);
+            }
         }
     }
 
@@ -346,32 +326,40 @@ impl Fleet {
         send(peer, &Frame::Hello(Hello { protocol: PROTOCOL, mesh: self.mesh, path, heard }), out);
     }
 
-    fn send_digest(&mut self, peer: NodeId, out: &mut Vec<Effect>) {
-        let digest = self.digest();
-        send(peer, &Frame::Digest { scope: Scope::Mesh, digest }, out);
+    /// Says the digest of every scope that the peer holds too.
+    fn send_digests(&mut self, peer: NodeId, out: &mut Vec<Effect>) {
+        self.shared(&peer).into_iter().for_each(|scope| self.send_digest(peer, scope, out));
     }
 
-    /// The digest of everything that syncs.
-    fn digest(&mut self) -> [u8; 32] {
-        if let Some(digest) = self.digest {
-            return digest;
+    fn send_digest(&mut self, peer: NodeId, scope: Scope, out: &mut Vec<Effect>) {
+        let digest = self.digest(&scope);
+        send(peer, &Frame::Digest { scope, digest }, out);
+    }
+
+    /// The digest of everything that syncs in a scope.
+    fn digest(&mut self, scope: &Scope) -> [u8; 32] {
+        if let Some(digest) = self.digests.get(scope) {
+            return *digest;
         }
         let mut hasher = blake3::Hasher::new_derive_key("sedge sync digest 1");
-        for (doc, chain) in self.told() {
+        for (doc, chain) in self.told(scope) {
             hasher.update(&codec::encode(&(doc, chain.len(), chain.head())));
         }
-        for id in self.item_ids() {
-            hasher.update(id.as_bytes());
+        if *scope == Scope::Mesh {
+            for id in self.item_ids() {
+                hasher.update(id.as_bytes());
+            }
         }
         let digest = *hasher.finalize().as_bytes();
-        self.digest = Some(digest);
+        self.digests.insert(scope.clone(), digest);
         digest
     }
 
-    /// The documents that are told of: those of authors whose documents others keep too. An author's certificate may be void since, and what a node holds
-    /// of it would be offered to others for ever.
-    fn told(&self) -> impl Iterator<Item = (&DocId, &Chain)> {
-        self.documents.chains().filter(|(doc, _)| self.is_known(&doc.author))
+    /// The documents of a scope that are told of: those that others keep too. An author's certificate may be void since, or name another cell, and what a
+    /// node holds of it would be offered to others for ever.
+    fn told(&self, scope: &Scope) -> impl Iterator<Item = (&DocId, &Chain)> {
+        let of_scope = self.documents.chains().filter(move |(doc, _)| doc.scope == *scope);
+        of_scope.filter(|(doc, _)| self.is_known(&doc.author) && self.is_placed(doc))
     }
 
     /// Whether documents of this author are kept: it is a root, or holds a certificate.
@@ -390,7 +378,7 @@ impl Fleet {
     }
 
     fn changed(&mut self, out: &mut Vec<Effect>) {
-        self.digest = None;
+        self.digests.clear();
         self.unfolded = true;
         if !out.contains(&Effect::Changed) {
             out.push(Effect::Changed);

@@ -1,8 +1,8 @@
 //! Taking in what peers offer: links of what is held, beginnings of what is not, and evidence.
 
-use sedge_statement::{DocId, NodeId, ObjectId, Scope};
+use sedge_statement::{DocId, NodeId, ObjectId};
 
-use super::{Documents, adds_up, counts, removal, stored};
+use super::{Documents, adds_up, counts, is_in_use, removal, stored};
 use crate::chain::{AdoptError, Chain, Relation};
 use crate::fork::{Evidence, Side};
 use crate::precheck::MAX_LINK_COST;
@@ -46,6 +46,9 @@ impl Documents {
         if self.is_over(&id) {
             return Offered::Known;
         }
+        if let Some(end) = self.end_of(&id) {
+            return self.offer_of_revoked(peer, segment, end);
+        }
         let (cut, room) = (self.cut_of(&id), self.room(&id));
         let Some(chain) = self.chains.get_mut(&id) else { return self.begin(peer, segment, room) };
         match chain.relation(&segment) {
@@ -65,6 +68,7 @@ impl Documents {
                 }
                 let mut writes = stored(chain, first_new);
                 writes.extend(self.drop_replaced(&id));
+                self.warm(&id);
                 Offered::Adopted(writes)
             }
         }
@@ -114,7 +118,16 @@ impl Documents {
         let mut writes = stored(&chain, 1);
         self.chains.insert(id.clone(), chain);
         writes.extend(self.drop_replaced(&id));
+        self.warm(&id);
         writes
+    }
+
+    /// Notes that a document took a link, and lets another rest where too many have not.
+    fn warm(&mut self, doc: &DocId) {
+        let rests = self.warm.touch(doc);
+        if let Some(chain) = rests.and_then(|doc| self.chains.get_mut(&doc)) {
+            chain.rest();
+        }
     }
 
     fn prove(&mut self, at: u64, ours: Side, segment: Segment) -> Offered {
@@ -130,25 +143,27 @@ impl Documents {
     /// Keeps evidence where it ends more than what is known, cuts its document there, and drops what no longer counts.
     pub(crate) fn accept(&mut self, evidence: Evidence) -> Result<Option<Forked>, AdoptError> {
         let (doc, from) = (evidence.doc().clone(), evidence.from);
-        if doc.scope != Scope::Mesh {
+        if !is_in_use(&doc) {
             return Ok(None);
         }
         let Some((id, needless)) = self.forks.keep(&evidence) else { return Ok(None) };
+        let mut writes: Vec<Write> = needless.iter().map(|old| removal(record::fork_key(old))).collect();
+        writes.push(Write { key: record::fork_key(&id), value: Some(evidence.to_bytes()) });
+        if self.is_revoked(&doc.author) {
+            return Ok(Some(Forked { id, writes }));
+        }
         self.staged.forget_author(doc.author);
-        let mut writes = Vec::new();
         if let Some(chain) = self.chains.get_mut(&doc) {
             let held = chain.held();
             chain.cut_before(from)?;
             writes.extend((chain.held() + 1..=held).map(|seq| removal(record::link_key(&doc, seq))));
         }
         let last = self.last_epoch(doc.author, doc.kind);
-        let over =
-            self.epochs(doc.author, doc.kind).filter(|(id, chain)| id.epoch > last || (**id == doc && !counts(chain)));
+        let of_author = self.of_author(doc.author, doc.kind);
+        let over = of_author.filter(|(id, chain)| id.epoch > last || (**id == doc && !counts(chain)));
         for id in over.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             writes.extend(self.remove(&id));
         }
-        writes.extend(needless.iter().map(|old| removal(record::fork_key(old))));
-        writes.push(Write { key: record::fork_key(&id), value: Some(evidence.to_bytes()) });
         Ok(Some(Forked { id, writes }))
     }
 }

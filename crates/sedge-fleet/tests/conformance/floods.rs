@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sedge_fleet::testing::{hello_frame, objects_frame, set_frame, vector_frame, want_frame, want_items_frame};
 use sedge_fleet::{Effect, Event, FindingKind};
 use sedge_statement::{
-    ChangeHash, ControlAction, DocId, DocKind, NodeId, Object, ObjectBody, ObjectId, ObjectKind, Role, RolloutId,
+    ChangeHash, ControlAction, DocId, DocKind, NodeId, Object, ObjectBody, ObjectId, ObjectKind, Role, RolloutId, Scope,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ fn floods_of_vectors_of_a_hundred_thousand_documents_are_asked_for_a_few_at_a_ti
     node.write(DocKind::Node, START, &[artifact(1)]);
     let (before, began) = (node.store.clone(), Instant::now());
     for first in (0..ENTRIES).step_by(A_FRAME) {
-        let effects = say(&mut node, [vector_frame((first..).take(A_FRAME).map(made_up).collect())]);
+        let effects = say(&mut node, [vector_frame(Scope::Mesh, (first..).take(A_FRAME).map(made_up).collect())]);
         let (frames, bytes) = answered(&effects);
         assert!((1..=1_100).contains(&frames) && bytes < 256 << 10, "{frames} frames of {bytes} bytes");
     }
@@ -73,7 +73,7 @@ fn floods_of_pages_out_of_order_end_the_connection() {
     let mut node = listener(1);
     let mut frames = 0;
     loop {
-        let out_of_order = vector_frame(vec![made_up(2), made_up(1)]);
+        let out_of_order = vector_frame(Scope::Mesh, vec![made_up(2), made_up(1)]);
         frames += 1;
         let effects = say(&mut node, [out_of_order]);
         if effects.iter().any(|effect| matches!(effect, Effect::Close { peer, .. } if *peer == id(EVIL))) {
@@ -170,7 +170,7 @@ fn drop_requests_by_one_neighbour_keeps_nothing_from_who_has_another() {
     net.run(8);
     net.write(1, DocKind::Authority, &[control(RolloutId::from_bytes([1; 32]), ControlAction::Pause, 1, START)]);
     let doc = sedge_fleet::testing::doc_id(id(1), DocKind::Authority, 0);
-    let claim = vector_frame(vec![(doc, 200, ChangeHash::from_bytes([7; 32]))]);
+    let claim = vector_frame(Scope::Mesh, vec![(doc, 200, ChangeHash::from_bytes([7; 32]))]);
     say(net.node(2), [claim]);
     for n in 2..5 {
         net.write(1, DocKind::Authority, &[control(RolloutId::from_bytes([n; 32]), ControlAction::Pause, 1, START)]);
