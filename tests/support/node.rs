@@ -184,9 +184,19 @@ impl Node {
         .await
     }
 
+    /// The agent's process.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        self.agent.as_ref().and_then(Child::id).context("no agent runs")
+    }
+
+    /// Where the agent says what it does.
+    pub(crate) fn log_path(&self) -> &Path {
+        &self.log
+    }
+
     /// The most memory that the agent's process ever held, bytes: a peak counts though it was given back.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
-        let pid = self.agent.as_ref().and_then(Child::id).context("no agent runs")?;
+        let pid = self.pid()?;
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use sedge_statement::{
-    CellPath, ChangeHash, DocId, DocKind, MeshId, NodeId, Object, Scope, SecretKey, SignedHead, Timestamp, codec,
+    CellPath, ChangeHash, DocId, DocKind, MeshId, NodeId, Object, ObjectId, Scope, SecretKey, SignedHead, Timestamp,
+    codec,
 };
 use sha2::{Digest, Sha256};
 
@@ -297,6 +298,16 @@ pub fn digest_frame(scope: Scope) -> Vec<u8> {
 /// Says which further cells the sender wants.
 pub fn wants_frame(cells: Vec<CellPath>) -> Vec<u8> {
     Frame::Wants(cells).to_bytes()
+}
+
+/// A request for items.
+pub fn want_items_frame(ids: Vec<ObjectId>) -> Vec<u8> {
+    Frame::WantItems(ids).to_bytes()
+}
+
+/// A set of items over everything, in the order of ids.
+pub fn set_frame(ids: Vec<ObjectId>) -> Vec<u8> {
+    Frame::Set { from: None, to: None, ids }.to_bytes()
 }
 
 /// Signed bytes of a frame read back, for golden tests of what a node says.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, CodecError};
 use crate::id::digest_in;
 use crate::{
-    Architecture, Blake3, ByteSize, FileName, Generation, ModelId, ReleaseId, Sha256, Timestamp, VariantName, Version,
+    Architecture, Blake3, ByteSize, FileName, Generation, ModelId, Probe, ReleaseId, Sha256, Timestamp, VariantName,
+    Version,
 };
 
 pub use facts::{GgufFacts, KvShape, ModelFacts, OnnxFacts};
@@ -107,6 +108,9 @@ pub enum ManifestError {
     /// A file of no bytes proves nothing.
     #[error("file {0} is empty")]
     EmptyFile(FileName),
+    /// Give fewer or smaller probes: whoever tries the model holds all of them in memory.
+    #[error("the probes take {0}, above {limit}", limit = ByteSize(Probe::MAX_FILE_BYTES as u64))]
+    ProbesTooLong(ByteSize),
     /// Shorten licence, source or metadata.
     #[error("the text fields take {0} bytes, above {limit}", limit = Manifest::MAX_TEXT)]
     TooMuchText(usize),
@@ -144,6 +148,9 @@ impl Manifest {
                     return Err(ManifestError::EmptyFile(file.name.clone()));
                 }
             }
+        }
+        if let Some(probes) = self.probes.as_ref().filter(|file| file.size.get() > Probe::MAX_FILE_BYTES as u64) {
+            return Err(ManifestError::ProbesTooLong(probes.size));
         }
         let metadata: usize = self.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
         let text = self.license.len() + self.source.len() + metadata;

@@ -4,6 +4,7 @@
 mod accepts;
 mod builder;
 mod defects;
+mod files;
 mod fixtures;
 mod hostile;
 mod limits;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
+mod attacks;
 mod fit;
 mod fleet;
 mod laws;
