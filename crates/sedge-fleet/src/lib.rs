@@ -22,11 +22,15 @@ mod schema;
 mod segment;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trail;
 mod view;
 
 pub use chain::{AdoptError, MAX_CHAIN_BYTES, MAX_LINKS};
 pub use finding::{Finding, FindingKind};
-pub use fleet::{CloseReason, Effect, Event, Fleet, FleetStats, OpenError, PublishError, RecordError, WriteError};
+pub use fleet::{
+    Archive, ArchiveError, CloseReason, Effect, Event, Fleet, FleetStats, MAX_ARCHIVE_BYTES, OpenError, PublishError,
+    RecordError, WriteError,
+};
 pub use fork::EvidenceError;
 pub use frame::{MAX_FRAME_BYTES, PROTOCOL};
 pub use membership::{CertificateRefusal, Membership, Proposal, RevocationRefusal, Roots, RootsRefusal};
@@ -34,6 +38,7 @@ pub use precheck::{MAX_LINK_BYTES, MAX_MESSAGE, MAX_OPERATIONS, Refusal};
 pub use record::Write;
 pub use schema::Edit;
 pub use segment::{MAX_SEGMENT_BYTES, SegmentError};
+pub use trail::{Entry, Order, Place, Said, Standing};
 pub use view::{
     Agreement, ControlState, FleetView, GivenControl, PublishedDeployment, PublishedRelease, RevokedNode, SetBy,
 };

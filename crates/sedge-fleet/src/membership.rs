@@ -213,6 +213,11 @@ impl Membership {
         pair.first()
     }
 
+    /// Every version of the roots that was followed after the genesis, in order.
+    pub(crate) fn followed(&self) -> impl Iterator<Item = (u32, RootsId)> {
+        self.history.versions().iter().skip(1).map(|roots| (roots.version, roots.id))
+    }
+
     /// Versions of the roots that would follow the present one, once enough roots have signed.
     pub fn proposed(&self) -> impl Iterator<Item = &Proposal> {
         self.proposals.values().filter(|proposal| self.history.follows(&proposal.version))

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, PublishError, Write, WriteError};
+use sedge_fleet::{
+    CloseReason, Edit, Effect, Entry, Event, Fleet, FleetStats, FleetView, PublishError, Write, WriteError,
+};
 use sedge_statement::{DocKind, Kept, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Publish { object: Object, reply: oneshot::Sender<Result<(), PublishError>> },
     Path { node: NodeId, reply: oneshot::Sender<Vec<Object>> },
     Kept { node: NodeId, until: Timestamp, reply: oneshot::Sender<Kept> },
+    Trail { reply: oneshot::Sender<Vec<Entry>> },
+    Archive { reply: oneshot::Sender<Vec<u8>> },
     Attach(Box<Attachment>),
     Frame(Inbound),
     Detach { session: SessionId, peer: NodeId, ending: Ending },
@@ -71,6 +75,8 @@ pub(crate) struct Actor {
     pub(crate) tally: Arc<Tally>,
     pub(crate) view: watch::Sender<Arc<FleetView>>,
     pub(crate) stats: watch::Sender<FleetStats>,
+    /// Counts how often anything changed, in the view or beside it.
+    pub(crate) changes: watch::Sender<u64>,
     pub(crate) sessions: BTreeMap<NodeId, Session>,
     /// When the view was last looked at.
     pub(crate) looked: Instant,
@@ -155,6 +161,14 @@ impl Actor {
             Command::Kept { node, until, reply } => {
                 // The caller may have given up.
                 let _ = reply.send(self.fleet.kept_of(node, until));
+            }
+            Command::Trail { reply } => {
+                // The caller may have given up.
+                let _ = reply.send(self.fleet.trail(now()));
+            }
+            Command::Archive { reply } => {
+                // The caller may have given up.
+                let _ = reply.send(self.fleet.archive());
             }
             Command::Attach(attachment) => {
                 let Attachment { id, peer, dialled_by, connection, outbox, first, observed, verdict } = *attachment;
@@ -346,6 +360,7 @@ impl Actor {
     /// Publishes the view where it changed, and the roster with it.
     fn show(&mut self, time: Timestamp) {
         self.looked = Instant::now();
+        self.changes.send_modify(|changes| *changes += 1);
         let view = self.fleet.view(time);
         if *view == **self.view.borrow() {
             return;

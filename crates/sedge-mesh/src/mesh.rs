@@ -7,7 +7,7 @@ use std::sync::Arc;
 use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, ProtocolHandler};
-use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, PublishError, WriteError};
+use sedge_fleet::{Edit, Entry, Fleet, FleetStats, FleetView, PublishError, WriteError};
 use sedge_statement::{DocKind, Kept, NodeId, Object, RelayAddress, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -99,6 +99,7 @@ struct Inner {
     actor: mpsc::Sender<Command>,
     view: watch::Receiver<Arc<FleetView>>,
     fleet: watch::Receiver<FleetStats>,
+    changes: watch::Receiver<u64>,
     stopped: watch::Receiver<Option<StopReason>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -160,6 +161,7 @@ impl Mesh {
         let (actor, commands) = mpsc::channel(COMMANDS);
         let (view_sender, view) = watch::channel(first);
         let (stats_sender, stats) = watch::channel(fleet.stats());
+        let (changes_sender, changes) = watch::channel(0);
         let (stop_sender, stopped) = watch::channel(None);
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -191,6 +193,7 @@ impl Mesh {
             tally: tally.clone(),
             view: view_sender,
             stats: stats_sender,
+            changes: changes_sender,
             sessions: BTreeMap::new(),
             looked: Instant::now(),
         };
@@ -225,6 +228,7 @@ impl Mesh {
             actor,
             view,
             fleet: stats,
+            changes,
             stopped,
             cancel,
             tasks,
@@ -283,6 +287,25 @@ impl Mesh {
         let (reply, kept) = oneshot::channel();
         self.ask(Command::Kept { node, until, reply }).await?;
         kept.await.ok()
+    }
+
+    /// Counts changes of what is held, also of what the view does not show; and looks, now and then, at what time alone changes.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.clone()
+    }
+
+    /// The audit trail of everything held here. None where the mesh stopped.
+    pub async fn trail(&self) -> Option<Vec<Entry>> {
+        let (reply, trail) = oneshot::channel();
+        self.ask(Command::Trail { reply }).await?;
+        trail.await.ok()
+    }
+
+    /// The audit trail as a file that proves itself. None where the mesh stopped.
+    pub async fn archive(&self) -> Option<Vec<u8>> {
+        let (reply, archive) = oneshot::channel();
+        self.ask(Command::Archive { reply }).await?;
+        archive.await.ok()
     }
 
     /// Lets `enroller` redeem tickets from now on. Until then, newcomers are refused.

@@ -20,6 +20,7 @@ use sedge_statement::{
 };
 
 use super::Fleet;
+use super::trail::Trails;
 use crate::chain::{AdoptError, Chain, Link};
 use crate::documents::Documents;
 use crate::finding::Findings;
@@ -129,6 +130,7 @@ impl Fleet {
         me: NodeId,
         records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Self, OpenError> {
+        let founding = Object::restore(genesis, Genesis::NO_MESH).map_err(GenesisError::from)?;
         let genesis = Genesis::open(genesis, mesh)?;
         let mut sorted = Sorted::new(mesh);
         for (key, value) in records {
@@ -139,6 +141,7 @@ impl Fleet {
             me,
             membership: Membership::new(genesis.clone(), mesh),
             genesis,
+            founding,
             objects: Objects::default(),
             documents: Documents::default(),
             findings: Findings::default(),
@@ -146,6 +149,7 @@ impl Fleet {
             peers: BTreeMap::new(),
             digest: None,
             fold: Fold::default(),
+            trails: Trails::default(),
             unfolded: true,
         };
         for (version, id) in std::mem::take(&mut sorted.roots) {
@@ -165,7 +169,7 @@ impl Fleet {
     }
 
     /// Objects were acceptable in the order they came, which the store does not keep: all go in, and are judged together.
-    fn restore_objects(&mut self, objects: BTreeMap<ObjectId, (Object, usize)>) {
+    pub(super) fn restore_objects(&mut self, objects: BTreeMap<ObjectId, (Object, usize)>) {
         for (id, (object, bytes)) in objects {
             let restored = match object.kind() {
                 ObjectKind::CERTIFICATE => self.membership.insert(&object).is_ok(),

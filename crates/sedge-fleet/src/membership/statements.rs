@@ -103,6 +103,11 @@ impl Membership {
         }
     }
 
+    /// Whether a revocation counts, alone or with others that say the same.
+    pub(crate) fn revocation_counts(&self, id: &ObjectId) -> bool {
+        self.revoked.counts(id)
+    }
+
     /// The revocations of a node that are held, counting or not.
     pub(super) fn revocations_of(&self, node: &NodeId) -> impl Iterator<Item = &Revocation> {
         self.revocations.values().map(|(_, revocation)| revocation).filter(move |r| r.subject == *node)
