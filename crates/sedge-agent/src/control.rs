@@ -235,7 +235,7 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::NodeLabel(request) => json(core.relabel(request).await?),
         Request::MeshShow => json(core.mesh_shown()),
         Request::MeshRotate(request) => json(core.rotate(request).await?),
-        Request::MeshApprove => json(core.sign_roots().await?),
+        Request::MeshApprove { id } => json(core.sign_roots(id).await?),
         Request::Events(request) => json(core.events(request).await?),
         Request::EventsAfter(request) => json(core.events_after(request).await?),
         Request::Infer { slot, inputs, parameters } => json(core.infer_json(&slot, &inputs, parameters).await?),

@@ -28,12 +28,14 @@ mod view;
 pub use chain::{AdoptError, MAX_CHAIN_BYTES, MAX_LINKS};
 pub use finding::{Finding, FindingKind};
 pub use fleet::{
-    Archive, ArchiveError, CloseReason, Effect, Event, Fleet, FleetStats, MAX_ARCHIVE_BYTES, OpenError, PublishError,
-    RecordError, WriteError,
+    Archive, ArchiveError, CloseReason, Effect, Event, Fleet, FleetStats, KeepError, MAX_ARCHIVE_BYTES, OpenError,
+    PublishError, RecordError, Remnant, WriteError,
 };
 pub use fork::EvidenceError;
 pub use frame::{MAX_FRAME_BYTES, PROTOCOL};
-pub use membership::{CertificateRefusal, Membership, Proposal, RevocationRefusal, Roots, RootsRefusal};
+pub use membership::{
+    CertificateRefusal, EntryRefusal, Membership, Proposal, RevocationRefusal, RollRefusal, Roots, RootsRefusal,
+};
 pub use precheck::{MAX_LINK_BYTES, MAX_MESSAGE, MAX_OPERATIONS, Refusal};
 pub use record::Write;
 pub use schema::Edit;

@@ -92,6 +92,16 @@ pub enum Said {
         /// How many of them must agree.
         threshold: u8,
     },
+    /// Certificates were named that a revocation keeps.
+    Roll {
+        /// How many.
+        certificates: usize,
+    },
+    /// A node said under whom it entered the mesh.
+    Entered {
+        /// Who enrolled it.
+        under: NodeId,
+    },
     /// An object of a kind that this version does not know.
     Unknown(ObjectKind),
     /// A release was published.

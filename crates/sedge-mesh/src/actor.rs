@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sedge_fleet::{
-    CloseReason, Edit, Effect, Entry, Event, Fleet, FleetStats, FleetView, PublishError, Write, WriteError,
+    CloseReason, Edit, Effect, Entry, Event, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, Write,
+    WriteError,
 };
-use sedge_statement::{DocKind, Kept, NodeId, Object, SecretKey, Timestamp};
+use sedge_statement::{DocKind, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,7 @@ pub(crate) enum Command {
     Write { kind: DocKind, edits: Vec<Edit>, reply: oneshot::Sender<Result<(), WriteError>> },
     Publish { object: Object, reply: oneshot::Sender<Result<(), PublishError>> },
     Path { node: NodeId, reply: oneshot::Sender<Vec<Object>> },
-    Kept { node: NodeId, until: Timestamp, reply: oneshot::Sender<Kept> },
+    Kept { node: NodeId, until: Timestamp, last: Option<u64>, reply: oneshot::Sender<Result<Remnant, KeepError>> },
     Trail { reply: oneshot::Sender<Vec<Entry>> },
     Archive { reply: oneshot::Sender<Vec<u8>> },
     Attach(Box<Attachment>),
@@ -158,9 +159,9 @@ impl Actor {
                 // The caller may have given up.
                 let _ = reply.send(self.fleet.certificate_path(node));
             }
-            Command::Kept { node, until, reply } => {
+            Command::Kept { node, until, last, reply } => {
                 // The caller may have given up.
-                let _ = reply.send(self.fleet.kept_of(node, until));
+                let _ = reply.send(self.fleet.kept_of(node, until, last));
             }
             Command::Trail { reply } => {
                 // The caller may have given up.

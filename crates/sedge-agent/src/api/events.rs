@@ -50,7 +50,7 @@ pub struct Event {
     pub by: NodeId,
     /// Its name, where it has a certificate.
     pub name: Option<NodeName>,
-    /// `genesis`, `certificate`, `revocation`, `roots`, `release`, `deployment`, `approval`, `pause`, `resume`, `cancel`, `halt`, `evidence`, `fork`,
+    /// `genesis`, `certificate`, `revocation`, `roots`, `release`, `deployment`, `approval`, `pause`, `resume`, `cancel`, `halt`, `evidence`, `fork`, `roll`, `entry`,
     /// `unknown` or `unreadable`.
     pub kind: String,
     /// What was said, in words.

@@ -61,6 +61,8 @@ fn said(said: &Said, view: &FleetView) -> (String, String, Option<String>) {
             ("evidence", what, Some(report.rollout.to_string()))
         }
         Said::Fork { doc, from } => ("fork", format!("two histories of {doc} from link {from} on"), None),
+        Said::Roll { certificates } => ("roll", format!("{certificates} certificates that a revocation keeps"), None),
+        Said::Entered { under } => ("entry", format!("enrolled by {}", who(view, *under)), Some(under.to_string())),
         Said::Unknown(kind) => ("unknown", format!("an object of kind {}", kind.0), None),
         _ => ("unreadable", "something that does not read as what its place says".to_owned(), None),
     };

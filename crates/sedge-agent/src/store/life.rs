@@ -454,7 +454,7 @@ impl Life<'_> {
             self.hear(STOLEN, said);
         }
         let mesh = genesis().1;
-        let kept = self.fleet.kept_of(id(STOLEN), at(22));
+        let kept = self.fleet.kept_of(id(STOLEN), at(22), None).unwrap().kept;
         let revocation = Revocation { subject: id(STOLEN), kept, reason: "stolen".into(), at: at(30) };
         self.publish(Object::sign(&key(ROOT), mesh, &revocation));
         let version = RootVersion {

@@ -78,7 +78,12 @@ impl Fleet {
             let evidence = Evidence::open(bytes, self.mesh).ok()?;
             let doc = evidence.doc().clone();
             let order = Order { at: evidence.signed_at(), by: doc.author, place: Place::Fork(id) };
-            Some(Entry { order, said: Said::Fork { doc, from: evidence.from }, standing: Standing::Counts })
+            // What counts of a revoked author is fixed by what revoked it.
+            let standing = match self.membership.revoked(&doc.author) {
+                Some(_) => Standing::Revoked("its author is revoked, which says by itself what counts".to_owned()),
+                None => Standing::Counts,
+            };
+            Some(Entry { order, said: Said::Fork { doc, from: evidence.from }, standing })
         })
     }
 }

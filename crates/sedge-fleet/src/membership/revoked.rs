@@ -32,13 +32,8 @@ impl Revoked {
     }
 
     /// Whether a revocation counts.
-    pub(super) fn counts(&self, revocation: &ObjectId) -> bool {
-        self.counting.contains(revocation)
-    }
-
-    /// Whether a certificate with this serial still counts for its issuer.
-    pub(super) fn keeps_certificate(&self, issuer: &NodeId, serial: u64) -> bool {
-        self.kept.get(issuer).is_none_or(|kept| serial <= kept.certificates)
+    pub(super) fn counts(&self, id: &ObjectId) -> bool {
+        self.counting.contains(id)
     }
 
     /// Judges the revocations of a node whose ancestors are judged already.
@@ -58,17 +53,17 @@ impl Revoked {
         let stands = |id: &ObjectId, signer: &NodeId| self.kept.get(signer).is_none_or(|k| k.revocations.contains(id));
         let standing: Vec<_> = about.into_iter().filter(|(id, (signer, _))| stands(id, signer)).collect();
         let agreed = |revocation: &Revocation| {
-            let signers = standing.iter().filter(|(_, (_, other))| other == revocation).map(|(_, (signer, _))| signer);
-            let signers: BTreeSet<&NodeId> = signers.collect();
-            // Of the roots that count now: a key of earlier ones has no more say than these leave it.
+            // Of the roots that count now, and of earlier ones what these left of their word.
             let roots = history.current();
-            signers.iter().filter(|signer| roots.keys.contains(signer)).count() >= usize::from(roots.threshold)
+            let is_root = |signer: &NodeId| roots.keys.contains(signer) || history.left().contains_key(signer);
+            let same = standing.iter().filter(|(_, (_, other))| other == revocation).map(|(_, (signer, _))| signer);
+            let signers: BTreeSet<&NodeId> = same.filter(|signer| is_root(signer)).collect();
+            signers.len() >= usize::from(roots.threshold)
         };
         let counting = standing.iter().filter(|(_, (by, revocation))| ancestors.contains(by) || agreed(revocation));
-        let counting: Vec<_> = counting.copied().collect();
-        self.counting.extend(counting.iter().map(|(id, _)| **id));
-        let kept =
-            counting.iter().map(|(_, (_, revocation))| revocation.kept.clone()).reduce(|all, kept| all.and(&kept));
+        let counting: Vec<(ObjectId, &Kept)> = counting.map(|(id, (_, revocation))| (**id, &revocation.kept)).collect();
+        self.counting.extend(counting.iter().map(|(id, _)| *id));
+        let kept = counting.into_iter().map(|(_, kept)| kept.clone()).reduce(|all, kept| all.and(&kept));
         if let Some(kept) = kept {
             self.kept.insert(node, kept);
         }

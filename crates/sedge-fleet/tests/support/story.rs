@@ -104,7 +104,7 @@ pub(crate) fn control_ops(map: u64, control: &Control) -> Vec<Op> {
 
 /// Takes back what node 2 says, but what it had said by the sixth second.
 pub(crate) fn revocation(node: &Node) -> Object {
-    let kept = node.fleet.kept_of(id(2), at(6));
+    let kept = node.fleet.kept_of(id(2), at(6), None).unwrap().kept;
     let revocation = Revocation { subject: id(2), kept, reason: "stolen".into(), at: at(20) };
     Object::sign(&key(0), mesh(), &revocation)
 }
@@ -125,7 +125,7 @@ fn wrote(n: u8, kind: DocKind, links: &[(u64, Edit)]) -> Vec<Vec<u8>> {
 }
 
 /// What node 1 holds once all has come to it: a release and its deployment by node 3, which node 2 pauses, resumes and, once it is stolen,
-/// halts; a device's failure taken back in vain; and two histories by node 9.
+/// halts; what became of it on a device; and two histories by node 9.
 pub(crate) fn story() -> Node {
     let mut node = listener(1);
     for n in [2, 3] {
@@ -138,7 +138,7 @@ pub(crate) fn story() -> Node {
         (7, Edit::PutControl(control(ControlAction::Halt, 3, 7))),
     ];
     let approved = [(3, Edit::PutApproval(Approval { of: Approved::Rollout(the_deployment().id()), at: at(3) }))];
-    let reported = [(8, evidence(SlotState::Failed, 8)), (9, evidence(SlotState::Committed, 9))];
+    let reported = [(8, evidence(SlotState::Committed, 8)), (9, evidence(SlotState::Failed, 9))];
     let all = [
         wrote(3, DocKind::Authority, &published),
         wrote(2, DocKind::Authority, &steered),

@@ -137,9 +137,7 @@ impl Archive {
         })?;
         fleet.prove_objects(&body)?;
         fleet.prove_evidence(body.evidence)?;
-        for document in body.documents {
-            fleet.prove_document(document)?;
-        }
+        fleet.prove_documents(body.documents)?;
         Ok(Self { fleet })
     }
 
@@ -204,12 +202,23 @@ impl Fleet {
         Ok(())
     }
 
+    fn prove_documents(&mut self, documents: Vec<Document>) -> Result<(), ArchiveError> {
+        if let Some(at) = documents.windows(2).position(|pair| pair[0].doc >= pair[1].doc) {
+            return Err(ArchiveError::Order { what: "document", n: at + 2 });
+        }
+        // The later epochs first: of a revoked author each says how the one before it ends.
+        for document in documents.into_iter().rev() {
+            self.prove_document(document)?;
+        }
+        match self.documents.held().find(|chain| !self.follows(chain)) {
+            Some(chain) => Err(ArchiveError::Unfollowed(chain.id().clone())),
+            None => Ok(()),
+        }
+    }
+
     fn prove_document(&mut self, Document { doc, stretches }: Document) -> Result<(), ArchiveError> {
         if stretches.is_empty() || !is_archived(doc.kind) || doc.scope != Scope::Mesh {
             return Err(ArchiveError::OutOfPlace(doc));
-        }
-        if self.documents.held().last().is_some_and(|last| *last.id() >= doc) {
-            return Err(ArchiveError::Order { what: "document", n: self.documents.held().count() + 1 });
         }
         let mut links: Vec<Link> = Vec::new();
         for stretch in stretches {
@@ -228,12 +237,10 @@ impl Fleet {
         let mut chain = self.documents.beginning(&doc);
         let refused = |source| ArchiveError::Refused { doc: doc.clone(), source };
         chain.restore(links).map_err(refused)?;
+        self.documents.end_restored(&mut chain);
         chain.automerge().map_err(refused)?;
         if chain.held() != held || (chain.len() > 0 && self.documents.is_over(&doc)) {
             return Err(ArchiveError::BehindFork(doc));
-        }
-        if !self.follows(&chain) {
-            return Err(ArchiveError::Unfollowed(doc));
         }
         self.documents.insert(chain);
         Ok(())

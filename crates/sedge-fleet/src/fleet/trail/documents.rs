@@ -38,11 +38,12 @@ impl Fleet {
         }
     }
 
-    /// Why a link past the last that counts does not: the fork, where it cuts no later than the revocation.
+    /// Why a link past the last that counts does not. What counts of a revoked author is fixed by what revoked it, whatever forks there are.
     fn past(&self, chain: &Chain) -> Standing {
-        match self.documents.cut_of(chain.id()) {
-            Some(cut) if cut <= chain.len() => Standing::BehindFork(cut + 1),
-            _ => Standing::PastLastGood(chain.len()),
+        if self.membership.revoked(&chain.id().author).is_some() {
+            Standing::PastLastGood(chain.len())
+        } else {
+            Standing::BehindFork(chain.len() + 1)
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Whether objects that stand alone count.
 
-use sedge_statement::{Certificate, NodeId, Object, ObjectId, ObjectKind, Revocation, RootVersion, Timestamp};
+use sedge_statement::{
+    Certificate, Entry as EntryBody, NodeId, Object, ObjectId, ObjectKind, Revocation, Roll, RootVersion, Timestamp,
+};
 
 use super::Fleet;
 use crate::trail::{Entry, Order, Place, Said, Standing};
@@ -26,7 +28,7 @@ impl Fleet {
         match object.kind() {
             ObjectKind::CERTIFICATE => match object.body::<Certificate>() {
                 Ok(certificate) => {
-                    let standing = self.certificate_standing(&certificate, now);
+                    let standing = self.certificate_standing(id, &certificate, now);
                     (certificate.not_before, Said::Certificate(Box::new(certificate)), standing)
                 }
                 Err(error) => unreadable(error.to_string()),
@@ -46,6 +48,21 @@ impl Fleet {
                 }
                 Err(error) => unreadable(error.to_string()),
             },
+            // These two bear no time.
+            ObjectKind::ROLL => match object.body::<Roll>() {
+                Ok(roll) => {
+                    let said = Said::Roll { certificates: roll.certificates.len() };
+                    (Timestamp::default(), said, self.plain_standing(id, object, "no revocation names it"))
+                }
+                Err(error) => unreadable(error.to_string()),
+            },
+            ObjectKind::ENTRY => match object.body::<EntryBody>() {
+                Ok(entered) => {
+                    let standing = self.plain_standing(id, object, "the one named did not certify its signer");
+                    (Timestamp::default(), Said::Entered { under: entered.issuer }, standing)
+                }
+                Err(error) => unreadable(error.to_string()),
+            },
             // Its time, if it bears one, is a later version's to read.
             kind => {
                 let why = "of a kind that this version does not know; it is kept and passed on";
@@ -54,9 +71,9 @@ impl Fleet {
         }
     }
 
-    fn certificate_standing(&self, certificate: &Certificate, now: Timestamp) -> Standing {
+    fn certificate_standing(&self, id: &ObjectId, certificate: &Certificate, now: Timestamp) -> Standing {
         let membership = &self.membership;
-        if let Err(refusal) = membership.judge(certificate) {
+        if let Err(refusal) = membership.judge(id, certificate) {
             return Standing::NotAllowed(refusal.to_string());
         }
         if membership.revoked(&certificate.subject).is_some() {
@@ -79,7 +96,7 @@ impl Fleet {
     }
 
     fn revocation_standing(&self, id: &ObjectId, object: &Object, subject: &NodeId) -> Standing {
-        if self.membership.revocation_counts(id) {
+        if self.membership.counts(id) {
             return Standing::Counts;
         }
         if !self.membership.is_in_effect(id, object) {
@@ -96,7 +113,7 @@ impl Fleet {
         if version.id() == current.id {
             return Standing::Counts;
         }
-        if self.membership.roots_before(&version.id()).is_some() {
+        if self.membership.followed().any(|(_, id)| id == version.id()) {
             return Standing::Superseded(format!("version {} of the roots counts", current.version));
         }
         if !self.membership.is_in_effect(id, object) {
@@ -106,6 +123,10 @@ impl Fleet {
             return Standing::Waits("not enough roots signed it".to_owned());
         }
         Standing::NotAllowed("it follows no version of the roots that counts".to_owned())
+    }
+
+    fn plain_standing(&self, id: &ObjectId, object: &Object, why: &str) -> Standing {
+        if self.membership.is_in_effect(id, object) { Standing::Counts } else { self.powerless(object, why) }
     }
 
     fn powerless(&self, object: &Object, why: &str) -> Standing {
