@@ -55,7 +55,7 @@ impl Log {
         let from = from.map_or(Bound::Unbounded, Bound::Excluded);
         let mut found = self
             .events
-            .range((from, Bound::Unbounded))
+            .range::<Order, _>((from, Bound::Unbounded))
             .filter(|(order, heard)| heard.at <= at && since.is_none_or(|since| order.at >= since));
         let page: Vec<(&Order, &Heard)> = found.by_ref().take(most).collect();
         let next = found.next().and(page.last()).map(|(order, _)| HEXLOWER.encode(&codec::encode(*order)));

@@ -7,7 +7,7 @@ use sedge_fleet::{Edit, FleetView};
 use sedge_runtime::{Gated, Previous};
 use sedge_scheduler::{Fit, fit};
 use sedge_slot::{Effect, Event, Offer, Outcome, Reason, Serving};
-use sedge_statement::{DocKind, GateReport, Release, RolloutId, SlotName, SlotState, Variant, codec};
+use sedge_statement::{DocKind, GateReport, Release, RolloutId, SlotName, SlotState, Variant};
 use tokio::task::AbortHandle;
 
 use super::work::{Done, Work};
