@@ -105,7 +105,7 @@ pub(crate) enum Command {
     Chat(ChatArgs),
     /// Show who said what, when, and whether it counts: the signed audit trail
     #[command(
-        after_help = "Example:\n  sedge events --since 7d\n  sedge events --follow --json | jq .what\n  sedge events --export audit.sedge && sedge events --verify audit.sedge --mesh 3f9a1c…\n\nEvery time is by the clock of whoever signed it. A file proves what is in it; that nothing was left out of it, it does not:\nthe end of a document and whole objects can be missing, as on a node that has not heard of them."
+        after_help = "Example:\n  sedge events --since 7d\n  sedge events --follow --json | jq .what\n  sedge events --export audit.sedge && sedge events --verify audit.sedge --mesh 3f9a1c…\n\nEvery time is by the clock of whoever signed it. A file proves what is in it; that nothing was left out of it, it does not: the end of a document and whole objects can be missing, as on a node that has not heard of them."
     )]
     Events(EventsArgs),
     /// Say what is wrong here, and what to do about it
