@@ -32,7 +32,7 @@ pub use fleet::{
     PublishError, RecordError, Remnant, WriteError,
 };
 pub use fork::EvidenceError;
-pub use frame::{MAX_FRAME_BYTES, PROTOCOL};
+pub use frame::{MAX_FRAME_BYTES, MAX_WANTED, PROTOCOL};
 pub use membership::{
     CertificateRefusal, EntryRefusal, Membership, Proposal, RevocationRefusal, RollRefusal, Roots, RootsRefusal,
 };

@@ -94,7 +94,7 @@ impl Segment {
     pub(crate) fn into_links(self) -> impl Iterator<Item = Link> {
         let Self { head, links } = self;
         links.into_iter().map(move |(place, raw)| {
-            let head = (place.seq == head.seq).then(|| head.clone());
+            let head = (place.seq == head.seq).then(|| head.proof());
             Link { raw, hash: place.hash, head }
         })
     }

@@ -8,7 +8,7 @@ use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, ProtocolHandler};
 use sedge_fleet::{Edit, Entry, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, WriteError};
-use sedge_statement::{DocKind, NodeId, Object, RelayAddress, Timestamp};
+use sedge_statement::{CellPath, DocKind, NodeId, Object, RelayAddress, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -100,6 +100,7 @@ struct Inner {
     view: watch::Receiver<Arc<FleetView>>,
     fleet: watch::Receiver<FleetStats>,
     changes: watch::Receiver<u64>,
+    wanted: watch::Receiver<BTreeSet<CellPath>>,
     stopped: watch::Receiver<Option<StopReason>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -162,6 +163,7 @@ impl Mesh {
         let (view_sender, view) = watch::channel(first);
         let (stats_sender, stats) = watch::channel(fleet.stats());
         let (changes_sender, changes) = watch::channel(0);
+        let (wanted_sender, wanted) = watch::channel(BTreeSet::new());
         let (stop_sender, stopped) = watch::channel(None);
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -194,6 +196,7 @@ impl Mesh {
             view: view_sender,
             stats: stats_sender,
             changes: changes_sender,
+            wanted: wanted_sender,
             sessions: BTreeMap::new(),
             looked: Instant::now(),
         };
@@ -229,6 +232,7 @@ impl Mesh {
             view,
             fleet: stats,
             changes,
+            wanted,
             stopped,
             cancel,
             tasks,
@@ -310,6 +314,18 @@ impl Mesh {
         let (reply, archive) = oneshot::channel();
         self.ask(Command::Archive { reply }).await?;
         archive.await.ok()
+    }
+
+    /// Holds the documents of further cells for ten minutes from now, as far as a neighbour has them; they show in [`Self::view`] as they come. Asking
+    /// again makes it ten minutes from then.
+    pub async fn want(&self, cells: BTreeSet<CellPath>) {
+        // A mesh that stopped shows nothing new either.
+        let _ = self.ask(Command::Want { cells }).await;
+    }
+
+    /// The cells beside its own whose documents this node wants now: a neighbour there is needed for each.
+    pub fn wanted_cells(&self) -> watch::Receiver<BTreeSet<CellPath>> {
+        self.inner.wanted.clone()
     }
 
     /// Lets `enroller` redeem tickets from now on. Until then, newcomers are refused.

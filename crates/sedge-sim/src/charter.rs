@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sedge_statement::{Certificate, Genesis, MeshId, NodeId, Object, Role, SecretKey, Timestamp};
+use sedge_statement::{CellPath, Certificate, Genesis, MeshId, NodeId, Object, Role, SecretKey, Timestamp};
 
 use crate::Seat;
 
@@ -63,7 +63,7 @@ impl Charter {
             subject: Self::key(seat).node_id(),
             name: format!("node-{}", seat.0).parse().expect("a valid name"),
             roles: seat.roles().iter().copied().collect(),
-            cell: if seat.is_authority() { "" } else { "acme/plant-7" }.parse().expect("a valid cell"),
+            cell: seat.cell(),
             labels: BTreeMap::new(),
             architecture: "aarch64".parse().expect("a valid architecture"),
             class: "sim".parse().expect("a valid class"),
@@ -90,6 +90,14 @@ impl Seat {
     /// Whether a node here publishes releases, deployments and controls.
     pub fn is_authority(self) -> bool {
         self.0 < 4
+    }
+
+    /// The cell of a node here: the authorities' is the root; the others are four to a plant, side by side on the ring, so that each cell's nodes reach
+    /// one another.
+    pub fn cell(self) -> CellPath {
+        let plant = 6 + self.0 / 4;
+        let path = if self.is_authority() { String::new() } else { format!("acme/plant-{plant}") };
+        path.parse().expect("a valid cell")
     }
 
     fn roles(self) -> &'static [Role] {

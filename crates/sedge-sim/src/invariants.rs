@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sedge_fleet::{ControlState, Finding, FindingKind, FleetView, OpenError, PublishError, WriteError};
-use sedge_statement::{Control, ControlAction, NodeId, RolloutId};
+use sedge_scheduler::Plan;
+use sedge_statement::{CellPath, Control, ControlAction, NodeId, RolloutId};
 
 use crate::{Diary, Seat, World, plan_of};
 
@@ -65,8 +66,8 @@ pub enum Broken {
         wave: usize,
     },
     /// Equal views gave different plans.
-    #[error("{0} different plans from one view")]
-    Plans(usize),
+    #[error("the node at {0:?} plans otherwise from the same view")]
+    Plans(Seat),
 }
 
 /// Whether a finding names somebody as one who forges, floods or breaks the protocol.
@@ -85,24 +86,25 @@ pub(crate) fn check_findings(by: Seat, view: &FleetView, forgers: &BTreeSet<Node
 
 impl World {
     /// Checks what must hold of a mesh that has settled: every honest author's last word is in the view and nothing else
-    /// of it, nobody honest is accused, and all plans are one.
+    /// of it, as far as its cell is held; nobody honest is accused; and the plans of a cell's nodes are one.
     ///
     /// # Errors
     /// The first that does not hold.
     pub fn check(&mut self) -> Result<(), Broken> {
         let now = self.common_time();
-        let mut plans = Vec::new();
+        let mut plans: BTreeMap<CellPath, Plan> = BTreeMap::new();
         for seat in self.seats() {
             let Some(view) = self.view(seat) else { continue };
             check_findings(seat, &view, &self.forgers)?;
             let plan = plan_of(&view, now);
             crate::waves::check(&view, &plan)?;
-            if !plans.contains(&plan) {
-                plans.push(plan);
+            let cell = view.held.first().cloned().unwrap_or_default();
+            if *plans.entry(cell).or_insert_with(|| plan.clone()) != plan {
+                return Err(Broken::Plans(seat));
             }
             self.check_nothing_lost(&view)?;
         }
-        if plans.len() > 1 { Err(Broken::Plans(plans.len())) } else { Ok(()) }
+        Ok(())
     }
 
     fn check_nothing_lost(&self, view: &FleetView) -> Result<(), Broken> {
@@ -126,15 +128,17 @@ impl World {
             view.deployments.iter().filter(|(_, d)| honest(&d.author)).map(|(id, _)| *id).collect();
         same("deployments", deployments, each().flat_map(|(_, diary)| diary.deployments.iter().copied()).collect())?;
         let of_honest = |id: &NodeId| diaries.contains_key(id);
+        // What a node says of itself is held in its own cell alone.
+        let near = || each().filter(|(id, _)| view.knows(id));
         same(
             "profiles",
             view.profiles.iter().filter(|(id, _)| of_honest(id)).map(|(id, p)| (*id, p.clone())).collect(),
-            each().filter_map(|(id, diary)| Some((id, diary.profile.clone()?))).collect::<BTreeMap<_, _>>(),
+            near().filter_map(|(id, diary)| Some((id, diary.profile.clone()?))).collect::<BTreeMap<_, _>>(),
         )?;
         same(
             "slots",
             view.slots.iter().filter(|((id, _), _)| of_honest(id)).map(|(key, r)| (key.clone(), r.clone())).collect(),
-            each()
+            near()
                 .flat_map(|(id, diary)| diary.slots.iter().map(move |(slot, r)| ((id, slot.clone()), r.clone())))
                 .collect::<BTreeMap<_, _>>(),
         )?;
@@ -145,7 +149,7 @@ impl World {
                 .flat_map(|(file, ids)| ids.iter().map(|id| (*id, *file)))
                 .filter(|(id, _)| of_honest(id))
                 .collect(),
-            each().flat_map(|(id, diary)| diary.artifacts.iter().map(move |file| (id, *file))).collect::<BTreeSet<_>>(),
+            near().flat_map(|(id, diary)| diary.artifacts.iter().map(move |file| (id, *file))).collect::<BTreeSet<_>>(),
         )?;
         same(
             "gates",

@@ -12,8 +12,8 @@ use crate::{Dice, Seat, Weather};
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 /// When a lost connection is dialled again, from and to.
 const REDIAL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
-/// The largest frame that says nothing but a digest, bytes: its kind, its scope, and the digest.
-const DIGEST_FRAME: usize = 34;
+/// The first byte of a frame that says nothing but a digest.
+const DIGEST: u8 = 1;
 
 /// A pair of seats that may be connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,7 +190,7 @@ impl Network {
         self.traffic.frames += 1;
         self.traffic.bytes += frame.len() as u64;
         self.traffic.longest = self.traffic.longest.max(frame.len());
-        if frame.len() > DIGEST_FRAME {
+        if frame.first() != Some(&DIGEST) {
             self.traffic.last_news = now;
         }
         if self.wires[wire.0].live != Some(conn) || self.dice.chance(self.weather.lost) {
