@@ -79,7 +79,7 @@ impl Documents {
     }
 
     /// Every document that is held, counting or not, in order.
-    pub(crate) fn held(&self) -> impl Iterator<Item = &Chain> {
+    pub(crate) fn all_chains(&self) -> impl Iterator<Item = &Chain> {
         self.chains.values()
     }
 

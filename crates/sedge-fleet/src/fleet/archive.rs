@@ -52,7 +52,7 @@ struct Document {
 impl Fleet {
     /// All that the audit trail is made of; see the layout above.
     pub fn archive(&self) -> Vec<u8> {
-        let kept = self.documents.held().filter(|chain| is_archived(chain.id().kind));
+        let kept = self.documents.all_chains().filter(|chain| is_archived(chain.id().kind));
         let evidence = self.documents.forks_by_document();
         let body = Body {
             genesis: self.founding.to_bytes(),

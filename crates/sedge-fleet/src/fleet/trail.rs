@@ -43,12 +43,12 @@ impl Fleet {
     pub fn trail(&mut self, now: Timestamp) -> Vec<Entry> {
         let view = self.view(now);
         let mut trails = std::mem::take(&mut self.trails);
-        let held: BTreeSet<&DocId> = self.documents.held().map(Chain::id).collect();
+        let held: BTreeSet<&DocId> = self.documents.all_chains().map(Chain::id).collect();
         trails.0.retain(|doc, _| held.contains(doc));
         let mut trail = self.objects_said(self.time(now));
         trail.extend(self.forks_said());
         let mut repeated: BTreeSet<(NodeId, DocKind, Mark)> = BTreeSet::new();
-        for chain in self.documents.held() {
+        for chain in self.documents.all_chains() {
             let doc = chain.id();
             for spoken in trails.of(chain).iter() {
                 // A later epoch begins with what the one before said; the documents of an author come in the order of their epochs.

@@ -210,7 +210,7 @@ impl Fleet {
         for document in documents.into_iter().rev() {
             self.prove_document(document)?;
         }
-        match self.documents.held().find(|chain| !self.follows(chain)) {
+        match self.documents.all_chains().find(|chain| !self.follows(chain)) {
             Some(chain) => Err(ArchiveError::Unfollowed(chain.id().clone())),
             None => Ok(()),
         }
