@@ -1,6 +1,6 @@
 //! Killed at every write: whatever is left on the disk, the node stands where its acknowledged records end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::Database;
 use sedge_fleet::{Edit, Effect, Event, FindingKind, Fleet};
@@ -51,11 +51,11 @@ fn killed_at_every_write_a_node_stands_where_its_acknowledged_records_end() {
         });
     }
     let ops = disk.log();
-    let (mut cuts, mut behind) = (0, [0; 2]);
+    let (mut cuts, mut behind, mut gone_on) = (0, [0; 2], BTreeSet::new());
     for cut in stands[0].asked..=ops.len() {
         let last = stands.iter().rposition(|stand| stand.asked <= cut).unwrap();
         for loss in [Loss::Nothing, Loss::Unsynced, Loss::Torn(cut as u64), Loss::Torn(!cut as u64)] {
-            let found = reopened(left(&ops[..cut], loss), &stands, last)
+            let found = reopened(left(&ops[..cut], loss), &stands, last, &mut gone_on)
                 .unwrap_or_else(|why| panic!("cut at {cut} of {}, {loss:?}: {why}", ops.len()));
             behind[found - last] += 1;
             cuts += 1;
@@ -71,8 +71,14 @@ fn killed_at_every_write_a_node_stands_where_its_acknowledged_records_end() {
     );
 }
 
-/// Opens what is left, and goes on with it; says at which of the stands it was.
-fn reopened(image: Vec<u8>, stands: &[Stand], last: usize) -> Result<usize, String> {
+/// Opens what is left, and goes on with it; says at which of the stands it was. What a node does from there, the store's contents and what the
+/// neighbour had heard decide, so that is tried once for each of both.
+fn reopened(
+    image: Vec<u8>,
+    stands: &[Stand],
+    last: usize,
+    gone_on: &mut BTreeSet<(usize, usize)>,
+) -> Result<usize, String> {
     let database = Database::builder().create_with_backend(Disk::of(image)).map_err(|error| error.to_string())?;
     let store = Store::over(database).map_err(|error| error.to_string())?;
     let found = contents(&store);
@@ -88,7 +94,10 @@ fn reopened(image: Vec<u8>, stands: &[Stand], last: usize) -> Result<usize, Stri
             return Err("a floor is lower".to_owned());
         }
     }
-    goes_on(&store, &stands[last].neighbour)?;
+    store.put(Kind::Draft, b"after", Some(b"all")).map_err(|error| error.to_string())?;
+    if gone_on.insert((stand, last)) {
+        goes_on(&store, &stands[last].neighbour)?;
+    }
     Ok(stand)
 }
 
@@ -104,14 +113,9 @@ fn goes_on(store: &Store, heard: &Records) -> Result<(), String> {
         return Ok(());
     }
     let mut fleet = Fleet::open(&genesis, mesh, id(ME), store.fleet().unwrap()).map_err(|error| error.to_string())?;
-    for kind in [DocKind::Node, DocKind::Gate] {
-        let edit = match kind {
-            DocKind::Node => Edit::PutArtifact { blake3: Blake3::of(b"after"), size: 1 },
-            _ => continue,
-        };
-        let effects = fleet.write(&key(ME), kind, at(500), &[edit]).map_err(|error| error.to_string())?;
-        commit(store, &effects);
-    }
+    let edit = Edit::PutArtifact { blake3: Blake3::of(b"after"), size: 1 };
+    let effects = fleet.write(&key(ME), DocKind::Node, at(500), &[edit]).map_err(|error| error.to_string())?;
+    commit(store, &effects);
     let mut neighbour = Peer::open(NEIGHBOUR, heard.clone());
     let effects = fleet.handle(Event::Connected { peer: id(NEIGHBOUR) }, at(500));
     let mut to_them = commit(store, &effects);

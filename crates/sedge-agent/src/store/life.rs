@@ -269,6 +269,7 @@ impl Life<'_> {
         }
         if !writes.is_empty() {
             self.store.commit(&writes).unwrap();
+            self.acknowledged();
         }
         for (to, frame) in sends {
             let Some((n, peer)) = self.peers.iter_mut().find(|(n, _)| id(**n) == to) else { continue };
@@ -360,6 +361,15 @@ impl Life<'_> {
         self.acknowledged();
     }
 
+    /// Each record is a commit of its own.
+    fn keep_slot(&mut self, machine: &SlotMachine, effects: &[SlotEffect]) {
+        for effect in effects {
+            if self.store.keep_slot(&machine.journal().slot, std::slice::from_ref(effect)).unwrap() > 0 {
+                self.acknowledged();
+            }
+        }
+    }
+
     /// An update of the slot from its offer to its end, each record synced before what follows it.
     fn update(&mut self, machine: &mut SlotMachine, n: u64) {
         let offer = Offer::new(&deployment(n), &release(n), &release(n).manifest.variants[0]);
@@ -375,9 +385,7 @@ impl Life<'_> {
             }
             seconds += 1;
             let effects = machine.handle(event, at(seconds));
-            if self.store.keep_slot(&machine.journal().slot, &effects).unwrap() > 0 {
-                self.acknowledged();
-            }
+            self.keep_slot(machine, &effects);
             for effect in effects {
                 match effect {
                     SlotEffect::CheckFit(_) => events.push_back(finished(Outcome::Fit(Ok(())))),
@@ -403,9 +411,7 @@ impl Life<'_> {
         let journal = self.store.get(Kind::Journal, b"digits").unwrap().unwrap();
         let mut machine = SlotMachine::open(&journal).unwrap();
         let effects = machine.handle(SlotEvent::Restarted, at(190));
-        if self.store.keep_slot(&machine.journal().slot, &effects).unwrap() > 0 {
-            self.acknowledged();
-        }
+        self.keep_slot(&machine, &effects);
         self.update(&mut machine, 2);
     }
 
