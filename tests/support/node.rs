@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
 use super::outcome::{Outcome, exit};
@@ -73,6 +73,14 @@ impl Node {
         drop(lines);
         let status = timeout(DEADLINE, child.wait()).await.with_context(|| format!("{args:?} has no end"))??;
         Ok((line.context("no line")?, status.code()))
+    }
+
+    /// Runs a command that goes on, and gives its lines. It is killed with what is returned.
+    pub(crate) fn lines(&self, args: &[&str]) -> Result<(Child, Lines<BufReader<ChildStdout>>)> {
+        let mut command = self.command(args);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        Ok((child, lines))
     }
 
     /// Runs a command that must be done, and gives what it printed.

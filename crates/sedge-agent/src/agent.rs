@@ -20,6 +20,7 @@ use crate::chat::Chat;
 use crate::control;
 use crate::core::{Core, OFFLINE, Planned, SILENT, ShownSlot, now};
 use crate::enroll::{self, Desk, GENESIS, MESH};
+use crate::events::Events;
 use crate::home::{Home, HomeError, socket_path};
 use crate::infer::Answer;
 use crate::peers;
@@ -173,6 +174,7 @@ impl Agent {
             host,
             planned,
             shown,
+            events: Events::default(),
             authoring: Mutex::new(()),
             issuing: Arc::default(),
             stop: CancellationToken::new(),

@@ -4,6 +4,7 @@
 
 mod chat;
 mod error;
+mod events;
 mod model;
 mod node;
 mod peat;
@@ -15,6 +16,7 @@ mod trust;
 
 pub use chat::{ChatEnd, ChatPart, ChatRequest, ChatUsage, InferParameters, TEXT_DATATYPE};
 pub use error::{ApiError, ErrorKind};
+pub use events::{EVENTS_PER_PAGE, Event, EventPage, EventsAfter, EventsExported, EventsRequest, EventsVerified};
 pub use model::{Inference, LogEntry, Model, ModelAdd, ModelDetail, ModelVariant, Verification, VerifiedFile};
 pub use node::{Approved, EnrollApprove, Invitation, InviteRequest, Node, NodeDetail};
 pub use peat::{ImportFile, ImportRequest, Imported, ImportedCommand, ImportedModel, ModelDraft};

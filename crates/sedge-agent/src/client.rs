@@ -4,11 +4,13 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use data_encoding::BASE64;
+use sedge_fleet::MAX_ARCHIVE_BYTES;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use crate::api::{ApiError, ChatEnd, ChatRequest, ErrorKind, Reply, Request};
+use crate::api::{ApiError, ChatEnd, ChatRequest, ErrorKind, EventsExported, Reply, Request};
 use crate::control::MAX_LINE;
 use crate::home::socket_path;
 
@@ -39,7 +41,7 @@ impl Client {
         let value = match self.hear().await? {
             Reply::Ok(value) => value,
             Reply::Error(error) => return Err(error),
-            Reply::Part(_) => return Err(foreign(&"it comes in parts")),
+            Reply::Part(_) | Reply::Bytes(_) => return Err(foreign(&"it comes in parts")),
         };
         serde_json::from_value::<T>(value).map_err(|e| foreign(&e))
     }
@@ -51,6 +53,33 @@ impl Client {
     pub async fn chat(mut self, request: ChatRequest) -> Result<ChatClient, ApiError> {
         self.say(&Request::Chat(request)).await?;
         Ok(ChatClient(self))
+    }
+
+    /// Asks for the audit trail as a file that proves itself. Prove it: the agent is asked, and not believed.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn export_events(&mut self) -> Result<(Vec<u8>, EventsExported), ApiError> {
+        self.say(&Request::EventsExport).await?;
+        let mut archive = Vec::new();
+        loop {
+            match self.hear().await? {
+                Reply::Bytes(piece) => archive.extend(BASE64.decode(piece.as_bytes()).map_err(|e| foreign(&e))?),
+                Reply::Ok(end) => {
+                    let end: EventsExported = serde_json::from_value(end).map_err(|e| foreign(&e))?;
+                    return if end.bytes == archive.len() as u64 {
+                        Ok((archive, end))
+                    } else {
+                        Err(foreign(&"bytes are missing"))
+                    };
+                }
+                Reply::Error(error) => return Err(error),
+                Reply::Part(_) => return Err(foreign(&"it comes in words")),
+            }
+            if archive.len() > MAX_ARCHIVE_BYTES {
+                return Err(foreign(&"it has no end"));
+            }
+        }
     }
 
     async fn say(&mut self, request: &Request) -> Result<(), ApiError> {
@@ -94,6 +123,7 @@ impl ChatClient {
             Reply::Part(part) => Ok(Heard::Text(part.text)),
             Reply::Ok(end) => serde_json::from_value(end).map(Heard::End).map_err(|e| foreign(&e)),
             Reply::Error(error) => Err(error),
+            Reply::Bytes(_) => Err(foreign(&"it comes in bytes")),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -27,6 +28,9 @@ const MAX_CONNECTIONS: usize = 32;
 const ASKING: usize = 24;
 /// How long a client may take over one line once it began, so that half a request does not hold a place for ever.
 const LINE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How much of an archive is in one reply, bytes.
+const EXPORT_PIECE: usize = 256 << 10;
 
 /// How long a client may take to read one reply.
 const REPLY_DEADLINE: Duration = Duration::from_secs(10);
@@ -90,6 +94,12 @@ async fn converse(
                         Some(reply) => reply,
                         None => return Ok(()),
                     },
+                }
+            }
+            Ok(Request::EventsExport) => {
+                tokio::select! {
+                    () = cancel.cancelled() => return Ok(()),
+                    sent = send_export(&mut stream, core) => sent?,
                 }
             }
             Ok(request) => {
@@ -158,6 +168,18 @@ async fn tell(stream: &mut BufReader<UnixStream>, core: &Core, asked: ChatReques
     Ok(Some(chat.end().await.map_or_else(Reply::Error, |end| Reply::Ok(json(end)))))
 }
 
+/// Sends the audit trail's archive in pieces, and gives what is to be said last.
+async fn send_export(stream: &mut BufReader<UnixStream>, core: &Core) -> io::Result<Reply> {
+    let export = match core.export_events().await {
+        Ok(export) => export,
+        Err(error) => return Ok(Reply::Error(error)),
+    };
+    for piece in export.bytes.chunks(EXPORT_PIECE) {
+        say(stream, &Reply::Bytes(BASE64.encode(piece))).await?;
+    }
+    Ok(Reply::Ok(json(export.end)))
+}
+
 /// Waits until the client closes its end. One that asks the next thing already does not leave.
 async fn left(stream: &mut BufReader<UnixStream>) {
     match stream.fill_buf().await {
@@ -215,8 +237,10 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::MeshShow => json(core.mesh_shown()),
         Request::MeshRotate(request) => json(core.rotate(request).await?),
         Request::MeshApprove { id } => json(core.sign_roots(id).await?),
+        Request::Events(request) => json(core.events(request).await?),
+        Request::EventsAfter(request) => json(core.events_after(request).await?),
         Request::Infer { slot, inputs, parameters } => json(core.infer_json(&slot, &inputs, parameters).await?),
-        Request::Chat(_) => unreachable!("a text is told, and not answered at once"),
+        Request::Chat(_) | Request::EventsExport => unreachable!("it is told in pieces, and not answered at once"),
         Request::Offline => {
             core.set_offline(true).await?;
             Value::Null

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ApiError;
+use crate::events::Events;
 use crate::store::Store;
 
 /// The fleet as this node last saw it, and what it means for every node.
@@ -52,6 +53,7 @@ pub(crate) struct Core {
     pub(crate) host: ModelHost,
     pub(crate) planned: watch::Receiver<Arc<Planned>>,
     pub(crate) shown: watch::Receiver<Vec<ShownSlot>>,
+    pub(crate) events: Events,
     /// One statement of an authority at a time: each counts on from the one before.
     pub(crate) authoring: Mutex<()>,
     /// One certificate at a time: serials count without gaps.

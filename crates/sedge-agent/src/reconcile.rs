@@ -292,7 +292,7 @@ impl Reconciler {
         if effects.is_empty() {
             return;
         }
-        if let Err(error) = self.persist(name, &effects) {
+        if let Err(error) = self.core.store.keep_slot(name, &effects) {
             // Nothing may follow from a record that does not last: as if the event had not come yet.
             tracing::error!(slot = %name, %error, "the slot's journal cannot be written; trying again");
             let slot = self.slots.get_mut(name).expect("slots are never removed");

@@ -14,10 +14,23 @@
 //!
 //! Every commit is synced before it returns: an effect that follows from a record never happens before the record lasts.
 
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod life;
+
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use sedge_mesh::{Storage, StorageError};
+use sedge_slot::Effect;
+use sedge_statement::{SlotName, codec};
 
 /// The version of everything in this file. A newer one is refused, never guessed at.
 const FORMAT: u32 = 1;
@@ -96,8 +109,27 @@ pub(crate) struct Store(Database);
 
 impl Store {
     /// Opens or creates the file.
+    ///
+    /// A new one is made under another name and renamed once it is whole: what a kill in the middle of its making leaves, redb never opens again.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let store = Self(Database::create(path)?);
+        if !path.try_exists()? {
+            let fresh = path.with_extension("redb.new");
+            match fs::remove_file(&fresh) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+            drop(Self::over(Database::create(&fresh)?)?);
+            fs::rename(&fresh, path)?;
+            if let Some(dir) = path.parent() {
+                File::open(dir)?.sync_all()?;
+            }
+        }
+        Self::over(Database::create(path)?)
+    }
+
+    /// The same on whatever a database lies on.
+    fn over(database: Database) -> Result<Self, StoreError> {
+        let store = Self(database);
         let write = store.0.begin_write()?;
         {
             let mut meta = write.open_table(META)?;
@@ -194,6 +226,21 @@ impl Store {
         };
         write.commit()?;
         Ok(answer)
+    }
+
+    /// Writes the records among a slot's effects, each synced before the next, and before anything else follows from them. Says how many there
+    /// were.
+    pub(crate) fn keep_slot(&self, name: &SlotName, effects: &[Effect]) -> Result<usize, StoreError> {
+        let (key, mut kept) = (name.as_str().as_bytes(), 0);
+        for effect in effects {
+            match effect {
+                Effect::Journal(bytes) => self.put(Kind::Journal, key, Some(bytes))?,
+                Effect::SetFloor(floor) => self.put(Kind::Floor, key, Some(&codec::encode(floor)))?,
+                _ => continue,
+            }
+            kept += 1;
+        }
+        Ok(kept)
     }
 
     fn all(&self, table: Table) -> Result<Vec<Record>, StoreError> {

@@ -56,7 +56,7 @@ impl Core {
 }
 
 /// A node with the name that it has, or had.
-fn named(view: &FleetView, id: NodeId) -> Named {
+pub(crate) fn named(view: &FleetView, id: NodeId) -> Named {
     let now = view.members.get(&id).map(|certificate| certificate.name.clone());
     let name = now.or_else(|| view.revoked.get(&id)?.name.clone());
     Named { id, name }

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod deploy;
 mod detach;
 pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod infer;
 pub(crate) mod mesh;
 pub(crate) mod model;

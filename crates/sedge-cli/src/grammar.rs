@@ -2,6 +2,7 @@
 
 mod chat;
 mod deploy;
+mod events;
 mod mesh;
 mod model;
 mod rollout;
@@ -17,6 +18,7 @@ use sedge_statement::{ByteSize, RelayAddress, SlotName};
 use crate::words;
 pub(crate) use chat::ChatArgs;
 pub(crate) use deploy::DeployArgs;
+pub(crate) use events::EventsArgs;
 pub(crate) use mesh::{ApproveArgs, EnrollCommand, InitArgs, InviteArgs, JoinArgs, MeshCommand};
 pub(crate) use model::{AddArgs, ImportArgs, ModelCommand};
 pub(crate) use rollout::{ControlArgs, RolloutCommand};
@@ -101,6 +103,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  sedge chat writer\n  sedge chat writer --prompt 'Tell me of the sea.' --temperature 0.8 --seed 7\n\nOn a terminal, Ctrl-C stops an answer and Ctrl-D ends. Elsewhere each line of the standard input is one thing said.\nA conversation is put in the form that the model was trained on where its file shows one of chatml, llama3 or phi3; otherwise\nthe model goes on from it as from plain text."
     )]
     Chat(ChatArgs),
+    /// Show who said what, when, and whether it counts: the signed audit trail
+    #[command(
+        after_help = "Example:\n  sedge events --since 7d\n  sedge events --follow --json | jq .what\n  sedge events --export audit.sedge && sedge events --verify audit.sedge --mesh 3f9a1c…\n\nEvery time is by the clock of whoever signed it. A file proves what is in it; that nothing was left out of it, it does not: the end of a document and whole objects can be missing, as on a node that has not heard of them."
+    )]
+    Events(EventsArgs),
     /// Say what is wrong here, and what to do about it
     #[command(after_help = "Example:\n  sedge doctor")]
     Doctor,

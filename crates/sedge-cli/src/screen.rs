@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::failure::Failure;
 use crate::paint::Paint;
@@ -91,6 +93,21 @@ impl Screen {
     /// Whether the output's reader was still there when something was last printed.
     pub(crate) fn is_read(&self) -> bool {
         !self.unread.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the output's reader goes away, though nothing is printed; for ever where that cannot be seen, as of a file.
+    #[expect(deprecated, reason = "what took its place is unsafe code, and the standard output is never closed here")]
+    pub(crate) async fn left(&self) {
+        if let Ok(out) = AsyncFd::with_interest(io::stdout(), Interest::ERROR) {
+            while let Ok(mut now) = out.ready(Interest::ERROR).await {
+                if now.ready().is_error() || now.ready().is_write_closed() {
+                    self.unread.store(true, Ordering::Relaxed);
+                    return;
+                }
+                now.clear_ready();
+            }
+        }
+        std::future::pending().await
     }
 
     fn read(&self, written: io::Result<()>) -> Result<(), Failure> {

@@ -41,6 +41,7 @@ async fn run(cli: Cli, screen: &Screen) -> Result<Exit, Failure> {
         Command::Deploy(args) => return commands::deploy::run(&home, args, screen).await,
         Command::Chat(args) => return commands::chat::run(&home, args, screen).await,
         Command::Rollout(command) => return commands::rollout::run(&home, command, screen).await,
+        Command::Events(args) => return commands::events::run(&home, args, screen).await,
         Command::Doctor => return commands::doctor::run(&home, screen).await,
         Command::Init(args) => commands::mesh::run(&home, MeshCommand::Init(args), screen).await,
         Command::Invite(args) => commands::mesh::run(&home, MeshCommand::Invite(args), screen).await,

@@ -78,6 +78,21 @@ impl Documents {
         self.chains.iter().filter(|(_, chain)| counts(chain))
     }
 
+    /// Every document that is held, counting or not, in order.
+    pub(crate) fn all_chains(&self) -> impl Iterator<Item = &Chain> {
+        self.chains.values()
+    }
+
+    /// The evidence kept, by its id.
+    pub(crate) fn forks(&self) -> impl Iterator<Item = (ObjectId, &[u8])> {
+        self.forks.all()
+    }
+
+    /// The evidence kept, by the document that it is about.
+    pub(crate) fn forks_by_document(&self) -> impl Iterator<Item = (&DocId, &[u8])> {
+        self.forks.by_document()
+    }
+
     /// The ids of the evidence that says something, each with the author that it is about. Of a revoked author it says nothing.
     pub(crate) fn forks_of(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
         self.forks.authors().filter(|(author, _)| !self.is_revoked(author))

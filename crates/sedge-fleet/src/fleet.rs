@@ -1,10 +1,12 @@
 //! All documents and objects of one node, and the sync protocol, without any I/O.
 
+mod archive;
 mod items;
 mod links;
 mod open;
 mod scopes;
 mod standing;
+mod trail;
 mod trust;
 mod vector;
 mod write;
@@ -23,6 +25,7 @@ use crate::peer::Peer;
 use crate::view::{Fold, FoldInput};
 use crate::{Finding, FindingKind, FleetView, Membership, Write};
 
+pub use archive::{Archive, ArchiveError, MAX_ARCHIVE_BYTES};
 pub use items::PublishError;
 pub use open::{OpenError, RecordError};
 use scopes::Wants;
@@ -115,6 +118,8 @@ pub struct Fleet {
     mesh: MeshId,
     me: NodeId,
     genesis: Genesis,
+    /// The genesis as it was signed.
+    founding: Object,
     membership: Membership,
     objects: Objects,
     documents: Documents,
@@ -126,6 +131,7 @@ pub struct Fleet {
     /// Of each scope that is held, as far as it was asked for since the last change.
     digests: BTreeMap<Scope, [u8; 32]>,
     fold: Fold,
+    trails: trail::Trails,
     /// Whether anything changed since the last fold.
     unfolded: bool,
 }
@@ -238,6 +244,9 @@ impl Fleet {
     fn receive(&mut self, peer: NodeId, bytes: &[u8], now: Timestamp, out: &mut Vec<Effect>) {
         let Some(state) = self.peers.get(&peer).filter(|state| !state.dismissed) else { return };
         let heard = state.heard;
+        if heard && Frame::is_later(bytes) {
+            return;
+        }
         let frame = match Frame::from_bytes(bytes) {
             Ok(frame) => frame,
             Err(error) => return self.fault(peer, format_args!("frame: {error}"), out),

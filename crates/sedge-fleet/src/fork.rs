@@ -4,7 +4,7 @@
 //! meet the same two histories, in either order, make the same bytes.
 
 use sedge_statement::codec::{self, CodecError};
-use sedge_statement::{DocId, MeshId, ObjectId, SignedHead};
+use sedge_statement::{DocId, MeshId, ObjectId, SignedHead, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::segment::{MAX_SEGMENT_BYTES, Segment, SegmentError};
@@ -52,6 +52,11 @@ impl Evidence {
     /// The document.
     pub(crate) fn doc(&self) -> &DocId {
         &self.sides.0.head.doc
+    }
+
+    /// When the later of the two heads was signed, by the author's clock.
+    pub(crate) fn signed_at(&self) -> Timestamp {
+        self.sides.0.head.signed_at.max(self.sides.1.head.signed_at)
     }
 
     /// The canonical bytes.

@@ -4,6 +4,9 @@
 //! anything is read (the transport puts a `u32`, little-endian, in front; [`MAX_FRAME_BYTES`] at most). Non-goals: reliability and order,
 //! which sync does without: whatever is lost is found again by the next digest.
 //!
+//! A later version may say more behind what a hello says now, and frames of kinds that come after these: the one is not read, the others are
+//! passed over, and the session goes on. Whatever else changes is another [`PROTOCOL`].
+//!
 //! `Hello` comes first from both sides. Then the node of the greater id says, of each scope that both hold, its digest every few seconds; where the
 //! other's differs, that one answers with what it has there (of the whole mesh the items by id, then documents); the first sends what the other lacks and
 //! asks for what it lacks itself. Both hold what the whole mesh holds, and each its own cell, by its certificate; which other cells it wants it says
@@ -24,6 +27,11 @@ pub const MAX_FRAME_BYTES: usize = 1 << 20;
 /// The most cells beside its own that a node may want at once. A cell of a hundred takes about a megabyte of memory and of disk, so an operator's
 /// laptop bears so many, and a peer that asks for all of them costs its neighbours a few digests.
 pub const MAX_WANTED: usize = 32;
+
+/// The first byte of a hello.
+const HELLO: u8 = 0;
+/// The first byte of the last kind of frame that there is.
+const LAST_KIND: u8 = 8;
 
 /// Who speaks, for which mesh, and what proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +99,14 @@ impl Frame {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(bytes, MAX_FRAME_BYTES)
+        match bytes.split_first() {
+            Some((&HELLO, hello)) if bytes.len() <= MAX_FRAME_BYTES => Ok(Self::Hello(codec::decode_front(hello)?.0)),
+            _ => codec::decode(bytes, MAX_FRAME_BYTES),
+        }
+    }
+
+    /// Whether a frame is of a kind that only a later version knows.
+    pub(crate) fn is_later(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|kind| *kind > LAST_KIND)
     }
 }

@@ -22,12 +22,14 @@ mod schema;
 mod segment;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trail;
 mod view;
 
 pub use chain::{AdoptError, MAX_CHAIN_BYTES, MAX_LINKS};
 pub use finding::{Finding, FindingKind};
 pub use fleet::{
-    CloseReason, Effect, Event, Fleet, FleetStats, KeepError, OpenError, PublishError, RecordError, Remnant, WriteError,
+    Archive, ArchiveError, CloseReason, Effect, Event, Fleet, FleetStats, KeepError, MAX_ARCHIVE_BYTES, OpenError,
+    PublishError, RecordError, Remnant, WriteError,
 };
 pub use fork::EvidenceError;
 pub use frame::{MAX_FRAME_BYTES, MAX_WANTED, PROTOCOL};
@@ -38,6 +40,7 @@ pub use precheck::{MAX_LINK_BYTES, MAX_MESSAGE, MAX_OPERATIONS, Refusal};
 pub use record::Write;
 pub use schema::Edit;
 pub use segment::{MAX_SEGMENT_BYTES, SegmentError};
+pub use trail::{Entry, Order, Place, Said, Standing};
 pub use view::{
     Agreement, ControlState, FleetView, GivenControl, PublishedDeployment, PublishedRelease, RevokedNode, SetBy,
 };

@@ -251,6 +251,11 @@ impl Membership {
         self.history.versions()
     }
 
+    /// Every version of the roots that was followed after the genesis, in order.
+    pub(crate) fn followed(&self) -> impl Iterator<Item = (u32, RootsId)> {
+        self.history.versions().iter().skip(1).map(|roots| (roots.version, roots.id))
+    }
+
     /// Versions of the roots that would follow the present one, once enough roots have signed; of each root the one that it signed last, by its
     /// own word, so that no root can bury what another proposed.
     pub fn proposed(&self) -> impl Iterator<Item = &Proposal> {

@@ -226,6 +226,20 @@ pub(crate) fn check(raw: &[u8], expected: Expected<'_>, shape: &mut Shape) -> Re
     Ok(())
 }
 
+/// What one operation of a link is about: an object, by the operation that made it, and the key in it where it is a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Touch<'a> {
+    pub(crate) object: u64,
+    pub(crate) name: Option<&'a str>,
+}
+
+/// What the operations of a link are about, in their order.
+pub(crate) fn touches(raw: &[u8]) -> Result<Vec<Touch<'_>>, Refusal> {
+    let mut rest = preamble(chunk(raw)?.body)?.rest;
+    let columns = columns::read(&mut rest)?;
+    Ok(rows::rows(&columns)?.into_iter().map(|row| Touch { object: row.object, name: row.key.name() }).collect())
+}
+
 /// When a link was made, by its author's clock; none where it cannot be read.
 pub(crate) fn made_at(raw: &[u8]) -> Option<Timestamp> {
     let preamble = preamble(chunk(raw).ok()?.body).ok()?;

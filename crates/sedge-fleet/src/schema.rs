@@ -26,6 +26,7 @@
 
 mod content;
 mod read;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -39,6 +40,7 @@ pub(crate) use read::{
     AuthorityContent, Defects, GateContent, MAX_ENTRIES, NodeContent, note_evidence, read_authority, read_gate,
     read_node,
 };
+pub(crate) use statement::{Statement, places, statement};
 pub(crate) use write::apply;
 
 mod key {

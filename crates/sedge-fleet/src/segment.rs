@@ -2,6 +2,7 @@
 
 use sedge_statement::{ChangeHash, DocId, HeadError, MeshId, SignedHead};
 
+use crate::chain::Link;
 use crate::precheck::{self, Place, Refusal};
 
 /// The most bytes of links under one head, so that any fork can be proven in one object. An author signs a head for every link,
@@ -87,6 +88,15 @@ impl Segment {
 
     pub(crate) fn first(&self) -> Place {
         self.links.first().expect("a segment is never empty").0
+    }
+
+    /// Its links as a chain holds them: the last with the head.
+    pub(crate) fn into_links(self) -> impl Iterator<Item = Link> {
+        let Self { head, links } = self;
+        links.into_iter().map(move |(place, raw)| {
+            let head = (place.seq == head.seq).then(|| head.proof());
+            Link { raw, hash: place.hash, head }
+        })
     }
 
     /// The hash before the first link.

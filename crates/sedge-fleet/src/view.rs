@@ -9,6 +9,7 @@ mod digest;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod fold;
+mod judged;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::Finding;
 use crate::membership::{Proposal, Roots};
 
 pub(crate) use fold::{Fold, FoldInput};
+pub(crate) use judged::Stated;
 pub(crate) use reading::Reading;
 
 /// A release and who published it.

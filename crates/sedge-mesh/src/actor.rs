@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sedge_fleet::{
-    CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, Write, WriteError,
+    CloseReason, Edit, Effect, Entry, Event, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, Write,
+    WriteError,
 };
 use sedge_statement::{CellPath, DocKind, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Path { node: NodeId, reply: oneshot::Sender<Vec<Object>> },
     Want { cells: BTreeSet<CellPath> },
     Kept { node: NodeId, until: Timestamp, last: Option<u64>, reply: oneshot::Sender<Result<Remnant, KeepError>> },
+    Trail { reply: oneshot::Sender<Vec<Entry>> },
+    Archive { reply: oneshot::Sender<Vec<u8>> },
     Attach(Box<Attachment>),
     Frame(Inbound),
     Detach { session: SessionId, peer: NodeId, ending: Ending },
@@ -74,6 +77,8 @@ pub(crate) struct Actor {
     pub(crate) tally: Arc<Tally>,
     pub(crate) view: watch::Sender<Arc<FleetView>>,
     pub(crate) stats: watch::Sender<FleetStats>,
+    /// Counts how often anything changed, in the view or beside it.
+    pub(crate) changes: watch::Sender<u64>,
     pub(crate) wanted: watch::Sender<BTreeSet<CellPath>>,
     pub(crate) sessions: BTreeMap<NodeId, Session>,
     /// When the view was last looked at.
@@ -167,6 +172,14 @@ impl Actor {
             Command::Kept { node, until, last, reply } => {
                 // The caller may have given up.
                 let _ = reply.send(self.fleet.kept_of(node, until, last));
+            }
+            Command::Trail { reply } => {
+                // The caller may have given up.
+                let _ = reply.send(self.fleet.trail(now()));
+            }
+            Command::Archive { reply } => {
+                // The caller may have given up.
+                let _ = reply.send(self.fleet.archive());
             }
             Command::Attach(attachment) => {
                 let Attachment { id, peer, dialled_by, connection, outbox, first, observed, verdict } = *attachment;
@@ -366,6 +379,7 @@ impl Actor {
     /// Publishes the view where it changed, and the roster with it.
     fn show(&mut self, time: Timestamp) {
         self.looked = Instant::now();
+        self.changes.send_modify(|changes| *changes += 1);
         let view = self.fleet.view(time);
         if *view == **self.view.borrow() {
             return;

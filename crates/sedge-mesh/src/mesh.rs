@@ -8,7 +8,7 @@ use std::time::Duration;
 use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, ProtocolHandler};
-use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, WriteError};
+use sedge_fleet::{Edit, Entry, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, WriteError};
 use sedge_statement::{CellPath, DocKind, Gauges, NodeId, Object, RelayAddress, Scope, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -101,6 +101,7 @@ struct Inner {
     actor: mpsc::Sender<Command>,
     view: watch::Receiver<Arc<FleetView>>,
     fleet: watch::Receiver<FleetStats>,
+    changes: watch::Receiver<u64>,
     wanted: watch::Receiver<BTreeSet<CellPath>>,
     stopped: watch::Receiver<Option<StopReason>>,
     cancel: CancellationToken,
@@ -164,6 +165,7 @@ impl Mesh {
         let (actor, commands) = mpsc::channel(COMMANDS);
         let (view_sender, view) = watch::channel(first);
         let (stats_sender, stats) = watch::channel(fleet.stats());
+        let (changes_sender, changes) = watch::channel(0);
         let (wanted_sender, wanted) = watch::channel(BTreeSet::new());
         let (stop_sender, stopped) = watch::channel(None);
         let cancel = CancellationToken::new();
@@ -198,6 +200,7 @@ impl Mesh {
             tally: tally.clone(),
             view: view_sender,
             stats: stats_sender,
+            changes: changes_sender,
             wanted: wanted_sender,
             sessions: BTreeMap::new(),
             looked: Instant::now(),
@@ -234,6 +237,7 @@ impl Mesh {
             actor,
             view,
             fleet: stats,
+            changes,
             wanted,
             stopped,
             cancel,
@@ -297,6 +301,25 @@ impl Mesh {
         let (reply, kept) = oneshot::channel();
         self.ask(Command::Kept { node, until, last, reply }).await?;
         kept.await.ok()
+    }
+
+    /// Counts changes of what is held, also of what the view does not show; and looks, now and then, at what time alone changes.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.clone()
+    }
+
+    /// The audit trail of everything held here. None where the mesh stopped.
+    pub async fn trail(&self) -> Option<Vec<Entry>> {
+        let (reply, trail) = oneshot::channel();
+        self.ask(Command::Trail { reply }).await?;
+        trail.await.ok()
+    }
+
+    /// The audit trail as a file that proves itself. None where the mesh stopped.
+    pub async fn archive(&self) -> Option<Vec<u8>> {
+        let (reply, archive) = oneshot::channel();
+        self.ask(Command::Archive { reply }).await?;
+        archive.await.ok()
     }
 
     /// Holds the documents of further cells for ten minutes from now, as far as a neighbour has them; they show in [`Self::view`] as they come. Asking

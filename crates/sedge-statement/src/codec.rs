@@ -42,6 +42,17 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Re
     if bytes.len() > limit {
         return Err(CodecError::TooLong { len: bytes.len(), limit });
     }
-    let value: T = postcard::from_bytes(bytes).map_err(|_| CodecError::Malformed)?;
-    if encode(&value) == bytes { Ok(value) } else { Err(CodecError::NotCanonical) }
+    match decode_front(bytes)? {
+        (value, []) => Ok(value),
+        _ => Err(CodecError::NotCanonical),
+    }
+}
+
+/// Decodes the canonical encoding of a `T` at the front, and gives what follows it: where later versions may say more than this one reads.
+///
+/// # Errors
+/// See [`CodecError`]; as for [`decode`], the caller having seen to the length.
+pub fn decode_front<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), CodecError> {
+    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| CodecError::Malformed)?;
+    if bytes.strip_suffix(rest) == Some(&encode(&value)) { Ok((value, rest)) } else { Err(CodecError::NotCanonical) }
 }

@@ -47,7 +47,8 @@ pub enum GenesisError {
 }
 
 impl Genesis {
-    const NO_MESH: MeshId = MeshId::from_bytes([0; 32]);
+    /// What the genesis object names in the place of a mesh, whose id it only makes.
+    pub const NO_MESH: MeshId = MeshId::from_bytes([0; 32]);
 
     /// Signs the genesis with the first root's key; the mesh's id comes with it.
     pub fn sign(&self, key: &SecretKey) -> (Object, MeshId) {

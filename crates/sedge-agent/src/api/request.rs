@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ApiError, ChatPart, ChatRequest, DeployRequest, EnrollApprove, ImportRequest, InferParameters, InviteRequest,
-    LabelRequest, ModelAdd, RevokeRequest, RotateRequest,
+    ApiError, ChatPart, ChatRequest, DeployRequest, EnrollApprove, EventsAfter, EventsRequest, ImportRequest,
+    InferParameters, InviteRequest, LabelRequest, ModelAdd, RevokeRequest, RotateRequest,
 };
 
 /// One request, one line of JSON on the control socket: `{"op": …, fields…}`.
@@ -116,6 +116,12 @@ pub enum Request {
         #[serde(default)]
         id: Option<String>,
     },
+    /// Who said what, when, and whether it counts: a page of it. Answer: [`EventPage`](super::EventPage).
+    Events(EventsRequest),
+    /// What of that is new. Answer: [`EventPage`](super::EventPage).
+    EventsAfter(EventsAfter),
+    /// All of it as a file that proves itself, which comes in several lines of bytes. Answer: [`EventsExported`](super::EventsExported).
+    EventsExport,
     /// Asks the model in a slot. Answer: [`Inference`](super::Inference).
     Infer {
         /// The slot.
@@ -151,4 +157,6 @@ pub enum Reply {
     Error(ApiError),
     /// A piece of an answer, before its end.
     Part(ChatPart),
+    /// Bytes of an answer, before its end: base64 with padding.
+    Bytes(String),
 }

@@ -7,7 +7,7 @@ use sedge_fleet::{Edit, FleetView};
 use sedge_runtime::{Gated, Previous};
 use sedge_scheduler::{Fit, fit};
 use sedge_slot::{Effect, Event, Offer, Outcome, Reason, Serving};
-use sedge_statement::{DocKind, GateReport, Release, RolloutId, SlotName, SlotState, Variant, codec};
+use sedge_statement::{DocKind, GateReport, Release, RolloutId, SlotName, SlotState, Variant};
 use tokio::task::AbortHandle;
 
 use super::work::{Done, Work};
@@ -20,24 +20,11 @@ const SERVE_AGAIN: Duration = Duration::from_secs(30);
 const SERVE_AGAIN_LONGEST: Duration = Duration::from_secs(600);
 
 impl Reconciler {
-    /// Writes the records among the effects, synced, before anything follows from them.
-    pub(super) fn persist(&self, name: &SlotName, effects: &[Effect]) -> Result<(), StoreError> {
-        let key = name.as_str().as_bytes();
-        for effect in effects {
-            match effect {
-                Effect::Journal(bytes) => self.core.store.put(Kind::Journal, key, Some(bytes))?,
-                Effect::SetFloor(floor) => self.core.store.put(Kind::Floor, key, Some(&codec::encode(floor)))?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Does, or starts, what an effect asks for; what is known at once comes back as an event.
     pub(super) fn carry_out(&mut self, name: &SlotName, effect: Effect) -> Option<Event> {
         tracing::debug!(slot = %name, ?effect, "slot");
         match effect {
-            // Written by `persist` before.
+            // Written by `Store::keep_slot` before.
             Effect::Journal(_) | Effect::SetFloor(_) => {}
             Effect::CheckFit(offer) => {
                 let outcome = Outcome::Fit(self.fits(&offer).map_err(Reason::new));

@@ -52,12 +52,7 @@ impl Chain {
     /// Adopts the links of `segment` from position `skip` on, which must extend what is held, or changes nothing. The document may come to
     /// count for `room` bytes of its author's share.
     pub(crate) fn adopt(&mut self, segment: Segment, skip: usize, room: usize) -> Result<(), AdoptError> {
-        let Segment { head, links } = segment;
-        let fresh: Vec<Link> = links
-            .into_iter()
-            .skip(skip)
-            .map(|(place, raw)| Link { raw, hash: place.hash, head: (place.seq == head.seq).then(|| head.proof()) })
-            .collect();
+        let fresh: Vec<Link> = segment.into_links().skip(skip).collect();
         let bytes: usize = fresh.iter().map(|link| link.raw.len()).sum();
         if self.held() + fresh.len() as u64 > MAX_LINKS || self.bytes + bytes > MAX_CHAIN_BYTES {
             return Err(AdoptError::TooLarge);

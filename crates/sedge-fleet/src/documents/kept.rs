@@ -78,7 +78,7 @@ impl Documents {
     }
 
     /// Counts nothing of a restored chain that does not reach its end.
-    pub(super) fn end_restored(&self, chain: &mut Chain) {
+    pub(crate) fn end_restored(&self, chain: &mut Chain) {
         if self.is_revoked(&chain.id().author) {
             let limit = self.end_of(chain.id()).map_or(0, |end| end.limit(chain));
             chain.limit(Some(limit));

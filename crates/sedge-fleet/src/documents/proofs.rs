@@ -36,6 +36,16 @@ pub(super) struct Proofs {
 }
 
 impl Proofs {
+    /// All of it, by id.
+    pub(super) fn all(&self) -> impl Iterator<Item = (ObjectId, &[u8])> {
+        self.proven.values().map(|proven| (proven.id, proven.bytes.as_slice()))
+    }
+
+    /// All of it, by the document that it is about, in order.
+    pub(super) fn by_document(&self) -> impl Iterator<Item = (&DocId, &[u8])> {
+        self.proven.iter().map(|(doc, proven)| (doc, proven.bytes.as_slice()))
+    }
+
     /// The ids of all of it, each with the author that it is about.
     pub(super) fn authors(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
         self.proven.iter().map(|(doc, proven)| (doc.author, proven.id))

@@ -21,6 +21,7 @@ use sedge_statement::{
 
 use super::Fleet;
 use super::scopes::Wants;
+use super::trail::Trails;
 use crate::chain::{AdoptError, Chain, Link};
 use crate::documents::{Documents, is_in_use};
 use crate::finding::Findings;
@@ -130,6 +131,7 @@ impl Fleet {
         me: NodeId,
         records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Self, OpenError> {
+        let founding = Object::restore(genesis, Genesis::NO_MESH).map_err(GenesisError::from)?;
         let genesis = Genesis::open(genesis, mesh)?;
         let mut sorted = Sorted::new(mesh);
         for (key, value) in records {
@@ -140,6 +142,7 @@ impl Fleet {
             me,
             membership: Membership::new(genesis.clone(), mesh),
             genesis,
+            founding,
             objects: Objects::default(),
             documents: Documents::default(),
             findings: Findings::default(),
@@ -148,6 +151,7 @@ impl Fleet {
             wants: Wants::default(),
             digests: BTreeMap::new(),
             fold: Fold::default(),
+            trails: Trails::default(),
             unfolded: true,
         };
         for (version, id) in std::mem::take(&mut sorted.roots) {
@@ -170,7 +174,7 @@ impl Fleet {
     }
 
     /// Objects were acceptable in the order they came, which the store does not keep: all go in, and are judged together.
-    fn restore_objects(&mut self, objects: BTreeMap<ObjectId, (Object, usize)>) {
+    pub(super) fn restore_objects(&mut self, objects: BTreeMap<ObjectId, (Object, usize)>) {
         for (id, (object, bytes)) in objects {
             // Both of two that say the same are stored where a power cut came between the second and the removal of the first.
             let needless = match self.objects.room(&id, &object, bytes) {

@@ -61,6 +61,22 @@ fn the_bytes_of_links_stay_the_same() {
 }
 
 #[test]
+fn a_hello_of_a_later_version_may_say_more() {
+    let hello = Hello { protocol: PROTOCOL, mesh: MeshId::from_bytes([0x11; 32]), path: vec![], heard: true };
+    let said = Frame::Hello(hello).to_bytes();
+    assert_eq!(Frame::from_bytes(&[&said[..], b"more"].concat()), Frame::from_bytes(&said));
+    assert!(Frame::from_bytes(&said[..said.len() - 1]).is_err());
+    assert!(Frame::from_bytes(&[&said[..], &vec![0; MAX_FRAME_BYTES]].concat()).is_err());
+}
+
+#[test]
+fn the_kinds_of_frames_end_where_they_are_said_to() {
+    assert!(!Frame::is_later(&Frame::WantItems(vec![]).to_bytes()));
+    assert!(Frame::is_later(&[super::LAST_KIND + 1]));
+    assert!(Frame::from_bytes(&[super::LAST_KIND + 1]).is_err(), "the last kind is another one by now");
+}
+
+#[test]
 fn frames_with_trailing_bytes_or_of_unknown_kinds_are_refused() {
     let mut bytes = Frame::WantItems(vec![]).to_bytes();
     bytes.push(0);

@@ -16,6 +16,16 @@ pub(super) enum Key<'a> {
     Element(u64),
 }
 
+impl<'a> Key<'a> {
+    /// The key, where it is a map's.
+    pub(super) fn name(self) -> Option<&'a str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Head | Self::Element(_) => None,
+        }
+    }
+}
+
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action<'a> {

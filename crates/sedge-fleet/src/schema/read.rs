@@ -109,28 +109,41 @@ pub(super) fn approval_key(approval: &Approval) -> String {
 
 /// Reads an `authority` document.
 pub(crate) fn read_authority<D: Content>(doc: &D, defects: &mut Defects) -> AuthorityContent {
-    let releases = entries(doc, key::RELEASES, MAX_ENTRIES, defects, |name, value| {
-        let release = Release::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
-        let id = release.id();
-        if id.to_string() == name { Ok((id, release)) } else { Err(Defect::KeyOfAnother) }
-    });
-    let deployments = entries(doc, key::DEPLOYMENTS, MAX_ENTRIES, defects, |name, value| {
-        let deployment = Deployment::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
-        let id = deployment.id();
-        if id.to_string() == name { Ok((id, deployment)) } else { Err(Defect::KeyOfAnother) }
-    });
-    let controls = entries(doc, key::CONTROLS, MAX_ENTRIES, defects, |name, value| {
-        let control = Control::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
-        if control.reason.len() > Control::MAX_REASON {
-            return Err(Defect::TooLong);
-        }
-        if control_key(&control) == name { Ok(control) } else { Err(Defect::KeyOfAnother) }
-    });
-    let approvals = entries(doc, key::APPROVALS, MAX_ENTRIES, defects, |name, value| {
-        let approval = Approval::from_bytes(as_bytes(&value)?).map_err(|_| Defect::Undecodable)?;
-        if approval_key(&approval) == name { Ok(approval) } else { Err(Defect::KeyOfAnother) }
-    });
-    AuthorityContent { releases, deployments, controls, approvals }
+    AuthorityContent {
+        releases: entries(doc, key::RELEASES, MAX_ENTRIES, defects, |name, value| release(name, &value)),
+        deployments: entries(doc, key::DEPLOYMENTS, MAX_ENTRIES, defects, |name, value| deployment(name, &value)),
+        controls: entries(doc, key::CONTROLS, MAX_ENTRIES, defects, |name, value| control(name, &value)),
+        approvals: entries(doc, key::APPROVALS, MAX_ENTRIES, defects, |name, value| approval(name, &value)),
+    }
+}
+
+/// Reads the release under `name`.
+pub(super) fn release<Id>(name: &str, value: &Node<'_, Id>) -> Result<(ReleaseId, Release), Defect> {
+    let release = Release::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+    let id = release.id();
+    if id.to_string() == name { Ok((id, release)) } else { Err(Defect::KeyOfAnother) }
+}
+
+/// Reads the deployment under `name`.
+pub(super) fn deployment<Id>(name: &str, value: &Node<'_, Id>) -> Result<(RolloutId, Deployment), Defect> {
+    let deployment = Deployment::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+    let id = deployment.id();
+    if id.to_string() == name { Ok((id, deployment)) } else { Err(Defect::KeyOfAnother) }
+}
+
+/// Reads the control under `name`.
+pub(super) fn control<Id>(name: &str, value: &Node<'_, Id>) -> Result<Control, Defect> {
+    let control = Control::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+    if control.reason.len() > Control::MAX_REASON {
+        return Err(Defect::TooLong);
+    }
+    if control_key(&control) == name { Ok(control) } else { Err(Defect::KeyOfAnother) }
+}
+
+/// Reads the approval under `name`.
+pub(super) fn approval<Id>(name: &str, value: &Node<'_, Id>) -> Result<Approval, Defect> {
+    let approval = Approval::from_bytes(as_bytes(value)?).map_err(|_| Defect::Undecodable)?;
+    if approval_key(&approval) == name { Ok(approval) } else { Err(Defect::KeyOfAnother) }
 }
 
 /// Reads a `node` document.
@@ -170,21 +183,28 @@ pub(super) fn evidence_key(rollout: &RolloutId, n: usize) -> String {
 
 /// Reads a `gate` document.
 pub(crate) fn read_gate<D: Content>(doc: &D, defects: &mut Defects) -> GateContent {
-    let mut reports = entries(doc, EVIDENCE, MAX_ENTRIES, defects, |name, value| {
-        let (rollout, n) = name.split_once('/').ok_or(Defect::BadKey)?;
-        let rollout: RolloutId = rollout.parse().map_err(|_| Defect::BadKey)?;
-        let n: usize = n.parse().map_err(|_| Defect::BadKey)?;
-        if evidence_key(&rollout, n) != name {
-            return Err(Defect::BadKey);
-        }
-        if n >= MAX_EVIDENCE {
-            return Err(Defect::TooMany);
-        }
-        let Node::Map(id) = &value else { return Err(Defect::WrongType) };
-        Ok((n, gate_report(doc, id, rollout)?))
-    });
+    let mut reports = entries(doc, EVIDENCE, MAX_ENTRIES, defects, |name, value| evidence(doc, name, &value));
     reports.sort_by_key(|(n, report)| (report.rollout, *n));
     GateContent { reports: reports.into_iter().map(|(_, report)| report).collect() }
+}
+
+/// Reads the piece of evidence under `name`, and its number.
+pub(super) fn evidence<D: Content>(
+    doc: &D,
+    name: &str,
+    value: &Node<'_, D::Id>,
+) -> Result<(usize, GateReport), Defect> {
+    let (rollout, n) = name.split_once('/').ok_or(Defect::BadKey)?;
+    let rollout: RolloutId = rollout.parse().map_err(|_| Defect::BadKey)?;
+    let n: usize = n.parse().map_err(|_| Defect::BadKey)?;
+    if evidence_key(&rollout, n) != name {
+        return Err(Defect::BadKey);
+    }
+    if n >= MAX_EVIDENCE {
+        return Err(Defect::TooMany);
+    }
+    let Node::Map(id) = value else { return Err(Defect::WrongType) };
+    Ok((n, gate_report(doc, id, rollout)?))
 }
 
 /// Reads one piece of evidence.

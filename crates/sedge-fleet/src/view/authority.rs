@@ -11,8 +11,8 @@ use sedge_statement::{
     ReleaseId, Role, RolloutId, Timestamp,
 };
 
+use super::judged::{Judged, Stated};
 use super::{Agreement, ControlState, GivenControl, PublishedDeployment, PublishedRelease, SetBy};
-use crate::finding::Findings;
 use crate::membership::Membership;
 use crate::schema::AuthorityContent;
 use crate::{Finding, FindingKind};
@@ -47,14 +47,14 @@ impl<'a> Authorities<'a> {
 
     /// Takes in one document, as far as its author's roles and dates go. What is said past the dates is inert: a key that
     /// outlived its certificate says nothing more.
-    pub(super) fn hear(&mut self, doc: &'a DocId, content: AuthorityContent, found: &mut Findings) {
+    pub(super) fn hear(&mut self, doc: &'a DocId, content: AuthorityContent, found: &mut Judged) {
         let membership = self.membership;
         let Some(by) = membership.certificate(&doc.author) else { return };
         if !by.may(Role::Release) && !by.may(Role::Deploy) {
-            found.note(not_allowed(doc, "its author holds neither the release nor the deploy role"));
+            found.refuse_all(doc, &content, "its author holds neither the release nor the deploy role");
             return;
         }
-        let mut admit = |role: Role, at: Timestamp, what: &str| {
+        let mut admit = |role: Role, at: Timestamp, what: &str, stated: Stated| {
             let refusal = if !by.may(role) {
                 Some(format!("a {what} by an author without the {role} role"))
             } else if !membership.held_role(&doc.author, role, at) {
@@ -62,27 +62,34 @@ impl<'a> Authorities<'a> {
             } else {
                 None
             };
-            refusal.map(|detail| found.note(not_allowed(doc, detail))).is_none()
+            refusal.map(|detail| found.refuse(FindingKind::NotAllowed, doc, stated, detail)).is_none()
         };
         let AuthorityContent { releases, deployments, controls, approvals } = content;
-        let releases = releases.into_iter().filter(|(_, r)| admit(Role::Release, r.published_at, "release"));
+        let releases = releases
+            .into_iter()
+            .filter(|(id, r)| admit(Role::Release, r.published_at, "release", Stated::Release(*id)));
         self.releases.extend(releases.map(|what| Said { doc, by, what }));
-        let deployments = deployments.into_iter().filter(|(_, d)| admit(Role::Deploy, d.created_at, "deployment"));
+        let deployments = deployments
+            .into_iter()
+            .filter(|(id, d)| admit(Role::Deploy, d.created_at, "deployment", Stated::Deployment(*id)));
         self.deployments.extend(deployments.map(|what| Said { doc, by, what }));
-        let controls = controls.into_iter().filter(|c| admit(Role::Deploy, c.at, "control"));
+        let controls =
+            controls.into_iter().filter(|c| admit(Role::Deploy, c.at, "control", Stated::Control(c.rollout, c.count)));
         self.controls.extend(controls.map(|what| Said { doc, by, what }));
         let approvals = approvals.into_iter().filter(|a| match a.of {
-            Approved::Release(_) => admit(Role::Release, a.at, "release's approval"),
-            Approved::Rollout(_) => admit(Role::Deploy, a.at, "deployment's approval"),
+            Approved::Release(_) => admit(Role::Release, a.at, "release's approval", Stated::Approval(a.of)),
+            Approved::Rollout(_) => admit(Role::Deploy, a.at, "deployment's approval", Stated::Approval(a.of)),
         });
         self.approvals.extend(approvals.map(|what| Said { doc, by, what }));
     }
 
     /// Judges what was heard.
-    pub(super) fn judge(mut self, found: &mut Findings) -> Published {
+    pub(super) fn judge(mut self, found: &mut Judged) -> Published {
         let roots = self.membership.roots();
-        drop_jumps(&mut self.releases, |(_, release)| release.generation, roots.version, found);
-        drop_jumps(&mut self.deployments, |(_, deployment)| deployment.generation, roots.version, found);
+        let of_release = |(id, release): &(ReleaseId, Release)| (Stated::Release(*id), release.generation);
+        drop_jumps(&mut self.releases, of_release, roots.version, found);
+        let of_deployment = |(id, said): &(RolloutId, Deployment)| (Stated::Deployment(*id), said.generation);
+        drop_jumps(&mut self.deployments, of_deployment, roots.version, found);
         let agreed = Agreed::new(self.membership, &self.releases, &self.deployments, &self.approvals);
         let mut publishers: BTreeMap<ReleaseId, BTreeSet<NodeId>> = BTreeMap::new();
         for said in &self.releases {
@@ -94,10 +101,8 @@ impl<'a> Authorities<'a> {
         for Said { doc, by, what: (id, deployment) } in self.deployments {
             let cell = deployment.selector.widest_cell();
             if !by.cell.covers(&cell) {
-                found.note(not_allowed(
-                    doc,
-                    format_args!("a deployment for cell {cell}, outside its author's {}", by.cell),
-                ));
+                let detail = format_args!("a deployment for cell {cell}, outside its author's {}", by.cell);
+                found.refuse(FindingKind::NotAllowed, doc, Stated::Deployment(id), detail);
                 continue;
             }
             let of_release = publishers.get(&deployment.release);
@@ -105,7 +110,7 @@ impl<'a> Authorities<'a> {
                 let release = deployment.release.short();
                 let detail =
                     format_args!("a deployment for cell {cell} of release {release}, published for a narrower cell");
-                found.note(not_allowed(doc, detail));
+                found.refuse(FindingKind::NotAllowed, doc, Stated::Deployment(id), detail);
                 continue;
             }
             if of_release.is_none() {
@@ -138,14 +143,14 @@ impl<'a> Authorities<'a> {
 /// `version`; the rest is noted. Leaves the statements in the order of authors.
 fn drop_jumps<T>(
     said: &mut Vec<Said<'_, T>>,
-    generation: impl Fn(&T) -> Generation,
+    of: impl Fn(&T) -> (Stated, Generation),
     version: u32,
-    found: &mut Findings,
+    found: &mut Judged,
 ) {
-    said.sort_by_key(|s| (s.doc.author, generation(&s.what)));
+    said.sort_by_key(|s| (s.doc.author, of(&s.what).1));
     let mut last: Option<(NodeId, Generation)> = None;
     said.retain(|s| {
-        let Generation { epoch, n } = generation(&s.what);
+        let (stated, Generation { epoch, n }) = of(&s.what);
         let before = last.filter(|(author, before)| *author == s.doc.author && before.epoch == epoch);
         let base = before.map_or(0, |(_, before)| before.n);
         // Sorted, so whatever follows a jump is at least as far away.
@@ -155,7 +160,7 @@ fn drop_jumps<T>(
         } else {
             let known = epoch.min(version);
             let detail = format_args!("generation {epoch}.{n} jumps too far above {known}.{base}");
-            found.note(Finding::new(FindingKind::GenerationJump, s.doc.author, Some(s.doc.clone()), detail));
+            found.refuse(FindingKind::GenerationJump, s.doc, stated, detail);
         }
         reached
     });
@@ -267,7 +272,7 @@ impl<'a> ByRollout<'a> {
     }
 
     /// Notes controls of rollouts that are not in the view, or that their author may not control.
-    fn note_powerless(&self, deployments: &BTreeMap<RolloutId, PublishedDeployment>, found: &mut Findings) {
+    fn note_powerless(&self, deployments: &BTreeMap<RolloutId, PublishedDeployment>, found: &mut Judged) {
         for (rollout, controls) in &self.0 {
             let cell = deployments.get(rollout).map(|d| d.deployment.selector.widest_cell());
             for Said { doc, by, what } in controls {
@@ -276,7 +281,7 @@ impl<'a> ByRollout<'a> {
                     Some(cell) => {
                         let detail =
                             format_args!("a {} for cell {cell}, outside its author's {}", what.action, by.cell);
-                        found.note(not_allowed(doc, detail));
+                        found.refuse(FindingKind::NotAllowed, doc, Stated::Control(*rollout, what.count), detail);
                     }
                     None => {
                         let detail = format_args!("a {} of rollout {}, not held yet", what.action, rollout.short());
@@ -286,8 +291,4 @@ impl<'a> ByRollout<'a> {
             }
         }
     }
-}
-
-fn not_allowed(doc: &DocId, detail: impl std::fmt::Display) -> Finding {
-    Finding::new(FindingKind::NotAllowed, doc.author, Some(doc.clone()), detail)
 }

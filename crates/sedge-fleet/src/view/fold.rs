@@ -12,6 +12,7 @@ use std::sync::Arc;
 use sedge_statement::{CellPath, DocId, DocKind, Genesis, MeshId, NodeId, Timestamp};
 
 use super::authority::Authorities;
+use super::judged::{Judged, Refused, Stated};
 use super::reading::{Reading, Says};
 use super::{FleetView, RevokedNode};
 use crate::finding::Findings;
@@ -52,8 +53,9 @@ struct Last {
     roster: Roster,
     /// In the order of documents.
     parts: Vec<Part>,
-    /// What was found in judging the authorities.
+    /// What was found in judging the authorities, and what they said that is left out.
     judged: Vec<Finding>,
+    refused: Refused,
     view: Arc<FleetView>,
 }
 
@@ -78,6 +80,12 @@ impl Fold {
     /// The last view, where neither a new certificate nor time could have changed it, `now` being no less than the verified time.
     pub(crate) fn last(&self, membership: &Membership, now: Timestamp) -> Option<&Arc<FleetView>> {
         self.last.as_ref().filter(|last| last.roster.stands(membership, now)).map(|last| &last.view)
+    }
+
+    /// Why a statement is left out of the last view, where it is.
+    pub(crate) fn refused(&self, doc: &DocId, what: &Stated) -> Option<&str> {
+        let refused = &self.last.as_ref()?.refused;
+        refused.get(&(doc.clone(), *what)).map(String::as_str)
     }
 
     /// The view of the input.
@@ -132,7 +140,8 @@ impl Last {
             findings: Vec::new(),
         };
         let roster = Roster::new(membership, now);
-        let mut nothing = Self { roster, parts: Vec::new(), judged: Vec::new(), view: Arc::new(view) };
+        let (parts, judged, refused) = (Vec::new(), Vec::new(), Refused::default());
+        let mut nothing = Self { roster, parts, judged, refused, view: Arc::new(view) };
         nothing.set_roster(membership, now);
         nothing
     }
@@ -194,7 +203,7 @@ impl Last {
 
     /// Judges what the authorities say, all of it anew: each statement may hang on any other.
     fn judge(&mut self, membership: &Membership) {
-        let mut found = Findings::default();
+        let mut found = Judged::default();
         let mut authorities = Authorities::new(membership);
         for Part { doc, reading, .. } in self.parts.iter().filter(|part| part.heard) {
             if let Says::Authority(content) = &reading.says {
@@ -202,7 +211,7 @@ impl Last {
             }
         }
         let (releases, deployments) = authorities.judge(&mut found);
-        self.judged = found.list();
+        (self.judged, self.refused) = (found.findings.list(), found.refused);
         let view = Arc::make_mut(&mut self.view);
         (view.releases, view.deployments) = (releases, deployments);
     }

@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod author;
+pub(crate) mod story;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
