@@ -3,9 +3,13 @@
 //! [`Forge`] begins as an honest change and lets every field and column be replaced. The frame makers say it to a real node under a
 //! real signature, since the attacker is assumed to be a valid member.
 
+mod scribe;
+
 use std::collections::BTreeMap;
 
-use sedge_statement::{ChangeHash, DocId, MeshId, NodeId, Object, SecretKey, SignedHead, Timestamp, codec};
+use sedge_statement::{
+    ChangeHash, DocId, MeshId, NodeId, Object, ObjectId, Scope, SecretKey, SignedHead, Timestamp, codec,
+};
 use sha2::{Digest, Sha256};
 
 use crate::chain::Link;
@@ -17,6 +21,7 @@ use crate::view::Fold;
 use crate::{Fleet, FleetView, Write};
 
 pub use crate::precheck::spec as column;
+pub use scribe::Scribe;
 
 /// What an operation is about inside its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,6 +271,26 @@ pub fn want_frame(doc: DocId, from_seq: u64) -> Vec<u8> {
 pub fn vector_frame(docs: Vec<(DocId, u64, ChangeHash)>) -> Vec<u8> {
     let docs = docs.into_iter().map(|(doc, seq, head)| Standing { doc, seq, head }).collect();
     Frame::Vector { from: None, to: None, docs }.to_bytes()
+}
+
+/// A digest of everything, true or not.
+pub fn digest_frame(digest: [u8; 32]) -> Vec<u8> {
+    Frame::Digest { scope: Scope::Mesh, digest }.to_bytes()
+}
+
+/// A set over everything, of items by their ids.
+pub fn set_frame(ids: Vec<ObjectId>) -> Vec<u8> {
+    Frame::Set { from: None, to: None, ids }.to_bytes()
+}
+
+/// Whether a frame says a digest and nothing else: what nodes that agree go on saying.
+pub fn is_digest(bytes: &[u8]) -> bool {
+    matches!(Frame::from_bytes(bytes), Ok(Frame::Digest { .. }))
+}
+
+/// Whether a frame carries links.
+pub fn is_links(bytes: &[u8]) -> bool {
+    matches!(Frame::from_bytes(bytes), Ok(Frame::Links { .. }))
 }
 
 /// Signed bytes of a frame read back, for golden tests of what a node says.

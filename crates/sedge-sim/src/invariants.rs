@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sedge_fleet::{ControlState, Finding, FindingKind, FleetView, OpenError, PublishError, WriteError};
-use sedge_statement::{Control, ControlAction, NodeId, RolloutId};
+use sedge_statement::{Control, ControlAction, NodeId, RolloutId, Timestamp};
 
-use crate::{Diary, Seat, World, plan_of};
+use crate::{Character, Diary, Seat, World, plan_of};
 
 /// What did not hold.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,48 @@ pub enum Broken {
         /// The wave that is open too early.
         wave: usize,
     },
+    /// A node's plan holds what no authority said.
+    #[error("the plan of the node at {by:?} has node {node:?} carry out {rollout:?}, which no authority said")]
+    Started {
+        /// Whose plan.
+        by: Seat,
+        /// Who would start.
+        node: NodeId,
+        /// What.
+        rollout: RolloutId,
+    },
+    /// A control is heard that its author never gave, or may not give.
+    #[error("the node at {by:?} hears a control of {rollout:?} that {author:?} may not have given")]
+    Steered {
+        /// Who hears it.
+        by: Seat,
+        /// In whose name.
+        author: NodeId,
+        /// Of what.
+        rollout: RolloutId,
+    },
+    /// Proven time lies ahead of every honest clock.
+    #[error("the node at {by:?} believes that {verified:?} is past")]
+    Poisoned {
+        /// Who believes it.
+        by: Seat,
+        /// What.
+        verified: Timestamp,
+    },
+    /// A node stores more than it should ever need to.
+    #[error("the node at {seat:?} stores {stored} bytes")]
+    Bulky {
+        /// Which.
+        seat: Seat,
+        /// How much, bytes.
+        stored: usize,
+    },
+    /// A node does not stand where it was put last.
+    #[error("the node at {0:?} is not where it was moved to")]
+    Misplaced(Seat),
+    /// No honest node names a villain whose doings show.
+    #[error("no finding of any honest node names the {0:?}")]
+    Unnamed(Character),
     /// Equal views gave different plans.
     #[error("{0} different plans from one view")]
     Plans(usize),
@@ -73,6 +115,12 @@ pub enum Broken {
 pub fn accused(finding: &Finding) -> bool {
     use FindingKind::{BadCertificate, BadChange, Fork, Malformed, NotAllowed, OverQuota, Unreadable};
     matches!(finding.kind, Fork | BadChange | Malformed | OverQuota | BadCertificate | NotAllowed | Unreadable)
+}
+
+/// Whom a view's findings name: who forges or breaks the protocol, and who keeps back what it offers.
+pub(crate) fn named_by(view: &FleetView) -> impl Iterator<Item = NodeId> + use<> {
+    let names = |finding: &&Finding| accused(finding) || finding.kind == FindingKind::Withheld;
+    view.findings.iter().filter(names).map(|finding| finding.about).collect::<Vec<_>>().into_iter()
 }
 
 /// No finding accuses a node that is not among the forgers.
@@ -100,24 +148,22 @@ impl World {
             if !plans.contains(&plan) {
                 plans.push(plan);
             }
-            self.check_nothing_lost(&view)?;
+            self.check_nothing_lost(seat, &view)?;
         }
         if plans.len() > 1 { Err(Broken::Plans(plans.len())) } else { Ok(()) }
     }
 
-    fn check_nothing_lost(&self, view: &FleetView) -> Result<(), Broken> {
-        let honest = |id: &NodeId| !self.is_forger(id);
-        let diaries: BTreeMap<NodeId, &Diary> = self
-            .seats()
-            .into_iter()
-            .map(|seat| (self.id(seat), self.diary(seat)))
-            .filter(|(id, _)| honest(id))
-            .collect();
+    /// What everybody said is in the view of the node at a seat, and nothing else; what nodes say of themselves, as far as they are of its cell.
+    pub(crate) fn check_nothing_lost(&self, viewer: Seat, view: &FleetView) -> Result<(), Broken> {
+        let believed = || self.believed().into_iter().map(|seat| (self.id(seat), self.diary(seat)));
+        let diaries: BTreeMap<NodeId, &Diary> = believed().filter(|(id, _)| !self.is_forger(id)).collect();
+        let honest = |id: &NodeId| diaries.contains_key(id);
         let each = || diaries.iter().map(|(id, diary)| (*id, *diary));
+        let members = self.seats().into_iter().filter(|seat| !self.truth.revoked.contains(seat));
         same(
             "certificates",
             view.members.keys().copied().collect(),
-            self.seats().into_iter().map(|seat| self.id(seat)).collect::<BTreeSet<_>>(),
+            members.map(|seat| self.id(seat)).collect::<BTreeSet<_>>(),
         )?;
         let releases: BTreeSet<_> =
             view.releases.iter().filter(|(_, r)| honest(&r.publisher)).map(|(id, _)| *id).collect();
@@ -125,16 +171,19 @@ impl World {
         let deployments: BTreeSet<_> =
             view.deployments.iter().filter(|(_, d)| honest(&d.author)).map(|(id, _)| *id).collect();
         same("deployments", deployments, each().flat_map(|(_, diary)| diary.deployments.iter().copied()).collect())?;
-        let of_honest = |id: &NodeId| diaries.contains_key(id);
+        let cell = |id: &NodeId| view.members.get(id).map(|certificate| &certificate.cell);
+        let own = cell(&self.id(viewer));
+        let of_cell = |id: &NodeId| honest(id) && cell(id) == own;
+        let near = || each().filter(|(id, _)| of_cell(id));
         same(
             "profiles",
-            view.profiles.iter().filter(|(id, _)| of_honest(id)).map(|(id, p)| (*id, p.clone())).collect(),
-            each().filter_map(|(id, diary)| Some((id, diary.profile.clone()?))).collect::<BTreeMap<_, _>>(),
+            view.profiles.iter().filter(|(id, _)| of_cell(id)).map(|(id, p)| (*id, p.clone())).collect(),
+            near().filter_map(|(id, diary)| Some((id, diary.profile.clone()?))).collect::<BTreeMap<_, _>>(),
         )?;
         same(
             "slots",
-            view.slots.iter().filter(|((id, _), _)| of_honest(id)).map(|(key, r)| (key.clone(), r.clone())).collect(),
-            each()
+            view.slots.iter().filter(|((id, _), _)| of_cell(id)).map(|(key, r)| (key.clone(), r.clone())).collect(),
+            near()
                 .flat_map(|(id, diary)| diary.slots.iter().map(move |(slot, r)| ((id, slot.clone()), r.clone())))
                 .collect::<BTreeMap<_, _>>(),
         )?;
@@ -143,16 +192,16 @@ impl World {
             view.holders
                 .iter()
                 .flat_map(|(file, ids)| ids.iter().map(|id| (*id, *file)))
-                .filter(|(id, _)| of_honest(id))
+                .filter(|(id, _)| of_cell(id))
                 .collect(),
-            each().flat_map(|(id, diary)| diary.artifacts.iter().map(move |file| (id, *file))).collect::<BTreeSet<_>>(),
+            near().flat_map(|(id, diary)| diary.artifacts.iter().map(move |file| (id, *file))).collect::<BTreeSet<_>>(),
         )?;
         same(
             "gates",
             view.gates
                 .iter()
                 .flat_map(|(rollout, reports)| reports.iter().map(|(id, r)| ((*rollout, *id), r.clone())))
-                .filter(|((_, id), _)| of_honest(id))
+                .filter(|((_, id), _)| honest(id))
                 .collect(),
             each()
                 .flat_map(|(id, diary)| diary.gates.iter().map(move |(rollout, r)| ((*rollout, id), r.clone())))

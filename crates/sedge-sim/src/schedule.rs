@@ -16,12 +16,20 @@ pub(crate) enum Act {
     Crash { seat: Seat, effects: u32, down: Duration },
     /// A connection breaks.
     Break(WireId),
+    /// All connections of a node break.
+    CutOff(Seat),
     /// The network falls into these seats and all others.
     Part(BTreeSet<Seat>),
     /// The network is whole again.
     Mend,
     /// A node asks the root for its certificate.
     Join(Seat),
+    /// Whoever may certifies a node in another cell.
+    Move { seat: Seat, to: usize },
+    /// Whoever may takes a node's word back.
+    Revoke(Seat),
+    /// A root signs the version of the roots without the last one.
+    Rotate(Seat),
 }
 
 /// What a schedule is made for.

@@ -1,6 +1,5 @@
 //! Healing everything, and waiting until there is nothing more to say.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::schedule::Act;
@@ -17,30 +16,50 @@ const BACK_WITHIN: Duration = Duration::from_secs(2);
 pub struct Settled {
     /// How long after healing the last view changed.
     pub converged_in: Duration,
-    /// The digest of every node's view.
+    /// The digest of the first node's view, which every node of its cell has.
     pub digest: [u8; 32],
 }
 
+/// What counts as rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// No believed node says more than digests to another.
+    Silence,
+    /// No view changes for as long.
+    Agreement,
+}
+
 impl World {
-    /// Heals the network, starts and joins everybody, and waits until all views are one and nobody says more than digests.
+    /// Heals the network, starts and joins everybody, and waits until all views are one in what they have in common, and nobody says more than
+    /// digests.
     ///
     /// # Errors
     /// [`Broken::Diverged`] or [`Broken::NotQuiet`] after `within`, and whatever breaks on the way.
     pub fn settle(&mut self, within: Duration) -> Result<Settled, Broken> {
+        self.come_to(Rest::Silence, within)
+    }
+
+    /// As [`Self::settle`], to one kind of rest.
+    pub(crate) fn come_to(&mut self, rest: Rest, within: Duration) -> Result<Settled, Broken> {
         let healed = self.now();
         self.heal();
         loop {
             self.run(Duration::from_secs(1))?;
-            let quiet = self.now().saturating_sub(self.network.traffic.last_news) > SILENCE;
-            let views = if quiet || self.now() >= healed + within { self.digests() } else { BTreeSet::new() };
-            match views.first() {
-                Some(Some(digest)) if quiet && views.len() == 1 => {
+            let last = match rest {
+                Rest::Silence => self.network.traffic.last_news,
+                Rest::Agreement => self.last_change.max(healed),
+            };
+            let (quiet, over) = (self.now().saturating_sub(last) > SILENCE, self.now() >= healed + within);
+            let views = if quiet || over { self.views_apart() } else { None };
+            match views {
+                Some(1) if quiet => {
                     let converged_in = self.last_change.saturating_sub(healed);
-                    return Ok(Settled { converged_in, digest: *digest });
+                    let first = self.believed().into_iter().find_map(|seat| self.view(seat));
+                    return Ok(Settled { converged_in, digest: first.map_or([0; 32], |view| view.digest()) });
                 }
-                _ if self.now() < healed + within => {}
-                Some(Some(_)) if views.len() == 1 => return Err(Broken::NotQuiet { after: within }),
-                _ => return Err(Broken::Diverged { after: within, views: views.len() }),
+                _ if !over => {}
+                Some(1) => return Err(Broken::NotQuiet { after: within }),
+                _ => return Err(Broken::Diverged { after: within, views: views.unwrap_or(0) }),
             }
         }
     }
@@ -60,10 +79,5 @@ impl World {
                 false => self.plan_act(after, Act::Join(seat)),
             }
         }
-    }
-
-    /// The views that there are; none stands for a node that is down.
-    fn digests(&mut self) -> BTreeSet<Option<[u8; 32]>> {
-        self.seats().into_iter().map(|seat| self.view(seat).map(|view| view.digest())).collect()
     }
 }
