@@ -30,11 +30,12 @@ impl World {
         Ok(())
     }
 
-    /// Checks a fleet that has come to rest.
+    /// Checks a fleet that has come to rest; answers how many assignments of plans were among what was checked.
     ///
     /// # Errors
     /// The first thing that does not hold.
-    pub(crate) fn check_fleet(&mut self) -> Result<(), Broken> {
+    pub(crate) fn check_fleet(&mut self) -> Result<usize, Broken> {
+        let mut planned = 0;
         let mut of_cells: BTreeMap<Option<CellPath>, Seat> = BTreeMap::new();
         for seat in self.believed() {
             let Some(view) = self.view(seat) else { continue };
@@ -54,6 +55,7 @@ impl World {
         for seat in of_cells.into_values() {
             let Some(view) = self.view(seat) else { continue };
             let plan = plan_of(&view, self.common_time());
+            planned += plan.assignments.len();
             crate::waves::check(&view, &plan)?;
             self.check_plan(seat, &view, &plan)?;
             self.check_nothing_lost(seat, &view)?;
@@ -63,7 +65,7 @@ impl World {
         let unnamed = shows.filter(|(seat, _)| !self.named.contains(&self.id(**seat)));
         match unnamed.map(|(_, villain)| villain.character()).next() {
             Some(character) => Err(Broken::Unnamed(character)),
-            None => Ok(()),
+            None => Ok(planned),
         }
     }
 

@@ -29,8 +29,8 @@ pub struct Siege {
 
 impl Default for Siege {
     fn default() -> Self {
-        let (length, settles_within) = (Duration::from_secs(60), Duration::from_secs(120));
-        Self { nodes: 200, cells: 4, length, writes: 60, settles_within }
+        let (length, settles_within) = (Duration::from_secs(45), Duration::from_secs(120));
+        Self { nodes: 200, cells: 4, length, writes: 50, settles_within }
     }
 }
 
@@ -66,6 +66,8 @@ pub struct Endured {
     pub bytes: u64,
     /// The largest store of an honest node, bytes.
     pub stored: usize,
+    /// How much plans had nodes do in the end, all of it held against what authorities had said.
+    pub planned: usize,
 }
 
 impl Siege {
@@ -100,11 +102,11 @@ impl Siege {
         // Of statements past a villain's share nodes keep what came first, and go on offering each other the rest.
         let rest = if villains.contains(&Character::Flooder) { Rest::Agreement } else { Rest::Silence };
         let settled = world.come_to(rest, self.settles_within)?;
-        world.check_fleet()?;
+        let planned = world.check_fleet()?;
         let (frames, bytes) = world.sent();
         let stored = world.believed().into_iter().map(|seat| world.stored(seat)).max().unwrap_or(0);
         let (digest, converged_in, crashes) = (settled.digest, settled.converged_in, world.crashes());
-        Ok(Endured { villains, digest, converged_in, crashes, frames, bytes, stored })
+        Ok(Endured { villains, digest, converged_in, crashes, frames, bytes, stored, planned })
     }
 }
 

@@ -59,15 +59,17 @@ fn a_fleet_with_two_hostile_members_ends_with_one_view_and_names_them() {
     let endured: Vec<&Endured> = results.iter().filter_map(|(_, result)| result.as_ref().ok()).collect();
     let slowest = endured.iter().map(|endured| endured.converged_in).max().unwrap_or_default();
     println!(
-        "{} of {} seeds of 200 nodes with two villains: one view at most {:.1} s after healing; {} crashes, {} frames, {} MB; the largest store {} KB",
+        "{} of {} seeds of 200 nodes with two villains: one view at most {:.1} s after healing; {} crashes, {} frames, {} MB; {} assignments checked; the largest store {} KB",
         endured.len(),
         results.len(),
         slowest.as_secs_f32(),
         endured.iter().map(|endured| endured.crashes).sum::<u64>(),
         endured.iter().map(|endured| endured.frames).sum::<u64>(),
         endured.iter().map(|endured| endured.bytes).sum::<u64>() / 1_000_000,
+        endured.iter().map(|endured| endured.planned).sum::<usize>(),
         endured.iter().map(|endured| endured.stored).max().unwrap_or(0) / 1000,
     );
+    assert!(endured.iter().all(|endured| endured.planned > 0), "plans of nothing prove nothing");
     let failed: Vec<u64> = results.iter().filter(|(_, result)| result.is_err()).map(|(seed, _)| *seed).collect();
     if let Some(seed) = failed.first() {
         let least = siege.plot(*seed).shrink(|plot| one(&siege, *seed, plot).is_err(), TRIES);
