@@ -77,9 +77,36 @@ async fn revoked_peer_still_connected_is_cut_off_and_the_rest_go_on() -> Result<
     ensure!(answer(c).await?.release != release, "it serves on what it had, and gets nothing new");
 
     let again = a.run(&["node", "revoke", "gamma"]).await?;
-    ensure!(again.status == Some(exit::FAILED), "it is no member any more: {again}");
+    ensure!(again.status == Some(exit::REFUSED), "no more would be taken back: {again}");
+    let narrower = a.ask(&["node", "revoke", &gamma[..12], "--good-until", "2000-01-01T00:00:00Z"]).await?;
+    ensure!(narrower["counts"] == true, "its evidence was kept until then: {narrower}");
     let not_above = b.run(&["node", "revoke", "alpha"]).await?;
     ensure!(not_above.status == Some(exit::REFUSED), "a deployer revokes nobody: {not_above}");
+    Ok(())
+}
+
+/// Two roots propose two versions; the third is asked which, and signs the one whose id it gives.
+async fn signs_the_one_of_two_that_it_names(trio: &Trio) -> Result<()> {
+    let Trio { a, b, c, .. } = trio;
+    a.ask(&["mesh", "rotate", "--deploy-approvals", "3"]).await?;
+    b.ask(&["mesh", "rotate", "--release-approvals", "2"]).await?;
+    let id = until("both proposals having come to gamma", async || {
+        let shown = c.ask(&["mesh", "show"]).await?;
+        let proposed = list(&shown, "/proposed")?;
+        let wanted = proposed.iter().find(|proposal| proposal["roots"]["release_approvals"] == 2);
+        let wanted = wanted.filter(|_| proposed.len() == 2).map(|wanted| text(wanted, "/roots/id")).transpose()?;
+        Ok(wanted.map(str::to_owned).ok_or_else(|| shown.to_string()))
+    })
+    .await?;
+    let which = c.run(&["mesh", "approve"]).await?;
+    ensure!(which.status == Some(exit::REFUSED) && which.to_string().contains(&id[..10]), "it names both: {which}");
+    let unknown = c.run(&["mesh", "approve", "ffffffffff"]).await?;
+    ensure!(unknown.status == Some(exit::FAILED), "nothing of that id waits: {unknown}");
+    let signed = c.ask(&["mesh", "approve", &id[..10]]).await?;
+    ensure!(signed["roots"]["id"] == id.as_str() && signed["roots"]["release_approvals"] == 2, "{signed}");
+    for node in trio.all() {
+        roots_are(node, 2, &["alpha", "beta", "gamma"]).await?;
+    }
     Ok(())
 }
 
@@ -100,6 +127,7 @@ async fn a_second_root_enrols_after_the_first_is_lost_and_rotates_it_out() -> Re
         roots_are(node, 1, &["alpha", "beta", "gamma"]).await?;
     }
     trio.views_agree().await?;
+    signs_the_one_of_two_that_it_names(&trio).await?;
 
     let gone = trio.a.id().await?;
     trio.a.end_by(rustix::process::Signal::KILL).await?;
@@ -112,7 +140,7 @@ async fn a_second_root_enrols_after_the_first_is_lost_and_rotates_it_out() -> Re
     d.join(&trio.b, &[]).await?;
     d.start(&[]).await?;
     d.is_connected(&trio.b.id().await?, true).await?;
-    roots_are(&d, 1, &["alpha", "beta", "gamma"]).await?;
+    roots_are(&d, 2, &["alpha", "beta", "gamma"]).await?;
     members_are(&trio.c, &["alpha", "beta", "delta", "gamma"]).await?;
 
     trio.b.ask(&["mesh", "rotate", "--remove", "alpha"]).await?;
@@ -122,7 +150,7 @@ async fn a_second_root_enrols_after_the_first_is_lost_and_rotates_it_out() -> Re
     })
     .await?;
     for node in [&trio.b, &trio.c, &d] {
-        roots_are(node, 2, &["beta", "gamma"]).await?;
+        roots_are(node, 3, &["beta", "gamma"]).await?;
         members_are(node, &["beta", "delta", "gamma"]).await?;
     }
     trio.a.start(&["--peer", &trio.b.address().await?]).await?;

@@ -28,6 +28,6 @@ pub use status::{
     Diagnosis, FetchProgress, Status, StatusMesh, StatusNode, StatusPeer, StatusRefused, StatusSlot, StatusSync,
 };
 pub use trust::{
-    Approvals, LabelRequest, MeshShown, Named, PendingRevocation, ProposedRoots, RevokeRequest, Revoked, RootsShown,
-    RotateRequest,
+    Approvals, KeptShown, LabelRequest, LeavingRoot, MeshShown, Named, PendingRevocation, ProposedRoots, RevokeRequest,
+    Revoked, RootsShown, RotateRequest,
 };

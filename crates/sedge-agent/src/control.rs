@@ -213,7 +213,7 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
         Request::NodeLabel(request) => json(core.relabel(request).await?),
         Request::MeshShow => json(core.mesh_shown()),
         Request::MeshRotate(request) => json(core.rotate(request).await?),
-        Request::MeshApprove => json(core.sign_roots().await?),
+        Request::MeshApprove { id } => json(core.sign_roots(id).await?),
         Request::Infer { slot, inputs, parameters } => json(core.infer_json(&slot, &inputs, parameters).await?),
         Request::Chat(_) => unreachable!("a text is told, and not answered at once"),
         Request::Offline => {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sedge_fleet::{Effect, Fleet, FleetView};
 use sedge_mesh::{Applicant, Enroller, Enrolment, JoinError, JoinRefusal, JoinRequest, Looking, Sighting, Storage};
 use sedge_statement::{
-    CellPath, Certificate, Genesis, MeshId, MeshName, NodeId, NodeName, Object, Role, SecretKey, Ticket, TicketSecret,
+    CellPath, Certificate, Entry, Genesis, MeshId, MeshName, NodeId, NodeName, Object, Role, SecretKey, Ticket,
+    TicketSecret,
 };
 use tokio::sync::watch;
 
@@ -104,7 +105,7 @@ pub async fn init(home: &Path, options: InitOptions) -> Result<Initialised, ApiE
         not_after: None,
     };
     let certificate = Object::sign(&home.key, mesh, &certificate);
-    begin(&home.store, &genesis.to_bytes(), mesh, node, [certificate])?;
+    begin(&home, &genesis.to_bytes(), mesh, node, [certificate])?;
     Ok(Initialised { mesh, name: options.name, node, node_name: options.node })
 }
 
@@ -132,7 +133,7 @@ pub async fn join(home: &Path, options: JoinOptions) -> Result<Joined, ApiError>
     peers::remember(&home.store, sightings)?;
     peers::keep_relays(&home.store, &ticket.relays)?;
     let node = home.key.node_id();
-    begin(&home.store, &joined.genesis, ticket.mesh, node, joined.certificates.into_iter().rev())?;
+    begin(&home, &joined.genesis, ticket.mesh, own.issuer, joined.certificates.into_iter().rev())?;
     let (name, cell) = (own.name, own.cell);
     Ok(Joined { mesh: ticket.mesh, mesh_name: ticket.mesh_name, node, name, cell, issuer: ticket.issuer })
 }
@@ -149,19 +150,23 @@ pub(crate) const GENESIS: &str = "genesis";
 /// The name under which `meta` keeps the mesh's id.
 pub(crate) const MESH: &str = "mesh";
 
+/// Keeps what makes this node a member, and its word of who enrolled it.
 fn begin(
-    store: &Store,
+    home: &Home,
     genesis: &[u8],
     mesh: MeshId,
-    node: NodeId,
+    issuer: NodeId,
     certificates: impl IntoIterator<Item = Object>,
 ) -> Result<(), ApiError> {
+    let (store, node) = (&home.store, home.key.node_id());
     let broken = |error: &dyn std::fmt::Display| {
         ApiError::refused(format!("the mesh's beginning does not hold: {error}"), "Ask for a ticket of another issuer.")
     };
     let mut fleet = Fleet::open(genesis, mesh, node, store.fleet()?).map_err(|e| broken(&e))?;
-    for certificate in certificates {
-        for effect in fleet.publish(certificate, now()).map_err(|e| broken(&e))? {
+    // A root stands under nobody.
+    let entry = (issuer != node).then(|| Object::sign(&home.key, mesh, &Entry { issuer }));
+    for object in certificates.into_iter().chain(entry) {
+        for effect in fleet.publish(object, now()).map_err(|e| broken(&e))? {
             if let Effect::Persist(writes) = effect {
                 store.commit(&writes).map_err(|e| ApiError::failed(e, "Check the disk, and try again."))?;
             }
@@ -329,15 +334,17 @@ impl Enroller for Desk {
     }
 }
 
-/// Serials count without gaps over everything this node ever issued, published or not.
+/// Serials count without gaps over everything this node ever issued, published or not: the least that is free, since a certificate that nobody took
+/// leaves its serial to the next.
 pub(crate) fn next_serial(view: &FleetView, issuer: NodeId, issued: &[Vec<u8>], mesh: MeshId) -> u64 {
     let published = view.certificates.iter().filter(|c| c.issuer == issuer).map(|c| c.serial);
     let kept = issued.iter().filter_map(|bytes| {
         Object::open(bytes, mesh).ok()?.body::<Certificate>().ok().map(|certificate| certificate.serial)
     });
+    let taken: BTreeSet<u64> = published.chain(kept).collect();
     // Of nodes revoked since, only the count is left.
-    let counted = view.frontier.0.get(&issuer).copied();
-    published.chain(kept).chain(counted).max().unwrap_or(0) + 1
+    let counted = view.frontier.0.get(&issuer).copied().unwrap_or(0);
+    (counted.saturating_add(1)..=u64::MAX).find(|serial| !taken.contains(serial)).unwrap_or(u64::MAX)
 }
 
 /// Certificates that were issued and kept, but never shown: a power cut came between.

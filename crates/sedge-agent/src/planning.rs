@@ -46,6 +46,6 @@ pub(crate) fn plan_with(view: &FleetView, thought: Option<&Deployment>, now: Tim
 
 /// Who agrees, and how many must.
 fn approvals(published: &sedge_fleet::PublishedDeployment) -> Approvals {
-    let votes = |agreement: &sedge_fleet::Agreement| (agreement.given.len(), usize::from(agreement.needed));
+    let votes = |agreement: &sedge_fleet::Agreement| (agreement.counted, usize::from(agreement.needed));
     Approvals { deployment: votes(&published.agreement), release: votes(&published.release_agreement) }
 }

@@ -76,6 +76,11 @@ pub(crate) fn note_issued(store: &Store, certificate: &[u8]) -> Result<(), Store
     store.put(Kind::Issued, Blake3::of(certificate).as_bytes(), Some(certificate))
 }
 
+/// Forgets a certificate object that nobody takes, so that the next one can have its serial. Nobody has seen it.
+pub(crate) fn forget_issued(store: &Store, certificate: &[u8]) -> Result<(), StoreError> {
+    store.put(Kind::Issued, Blake3::of(certificate).as_bytes(), None)
+}
+
 /// Every certificate object that was ever issued here.
 pub(crate) fn issued(store: &Store) -> Result<Vec<Vec<u8>>, StoreError> {
     let records = store.list(Kind::Ticket)?;

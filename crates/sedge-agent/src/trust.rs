@@ -17,8 +17,18 @@ use crate::tickets;
 pub(crate) use roots::hold_office;
 
 impl Core {
-    /// Issues a certificate in this node's name, under the next serial; kept before anybody sees it.
-    pub(crate) fn issue(&self, view: &FleetView, certificate: Certificate) -> Result<Object, StoreError> {
+    /// Issues a certificate in this node's name, under the next serial, and publishes it. It is kept before anybody sees it, and forgotten where nobody
+    /// takes it: what was refused must leave no gap among the serials.
+    pub(crate) async fn issue(&self, view: &FleetView, certificate: Certificate) -> Result<Object, ApiError> {
+        let object = self.next_certificate(view, certificate)?;
+        let published = self.publish_object(object.clone()).await;
+        if published.is_err() {
+            tickets::forget_issued(&self.store, &object.to_bytes())?;
+        }
+        published.map(|()| object)
+    }
+
+    fn next_certificate(&self, view: &FleetView, certificate: Certificate) -> Result<Object, StoreError> {
         let _turn = self.issuing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let serial = next_serial(view, self.me(), &tickets::issued(&self.store)?, view.mesh);
         let object = Object::sign(&self.key, view.mesh, &Certificate { issuer: self.me(), serial, ..certificate });
@@ -29,6 +39,14 @@ impl Core {
     /// Signs something that stands alone, and publishes it.
     async fn say<B: ObjectBody>(&self, view: &FleetView, body: &B) -> Result<(), ApiError> {
         self.publish_object(Object::sign(&self.key, view.mesh, body)).await
+    }
+
+    /// Signs several such, and publishes them.
+    async fn say_all<B: ObjectBody>(&self, view: &FleetView, bodies: &[B]) -> Result<(), ApiError> {
+        for body in bodies {
+            self.say(view, body).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn publish_object(&self, object: Object) -> Result<(), ApiError> {

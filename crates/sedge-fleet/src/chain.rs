@@ -75,7 +75,7 @@ pub(crate) struct Chain {
     links: Vec<Link>,
     bytes: usize,
     cut: Option<u64>,
-    /// How many links count of a revoked author.
+    /// How many links count of a revoked author; forks cut nothing off these.
     limit: Option<u64>,
     handover: Option<Handover>,
     /// What the document says, and what the next link is checked against.
@@ -105,7 +105,7 @@ impl Chain {
 
     /// After how many links none counts, for a fork or because the author is revoked.
     fn bound(&self) -> Option<u64> {
-        self.cut.into_iter().chain(self.limit).min()
+        self.limit.or(self.cut)
     }
 
     /// When the last link that counts was made, by its author's clock; to the second.

@@ -2,14 +2,15 @@
 //!
 //! What is kept is a function of what was offered, whatever the order and the paging, so that nodes that meet end with the same. Of `node`
 //! documents it is the last whole epoch of each author. Epochs of the other kinds add up: one begins only where the one before is full and
-//! names its last head, so an author's epochs are one long chain, and its share bounds a prefix of it.
+//! names its last head, so an author's epochs are one long chain, and its share bounds a prefix of it. Of authors whose word is taken back it is what
+//! the revocation names.
 
+mod kept;
 mod offer;
 mod proofs;
 mod staged;
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sedge_statement::{DocId, DocKind, Kept, LastGood, MeshId, NodeId, ObjectId, Scope, Timestamp};
@@ -54,16 +55,6 @@ fn adds_up(kind: DocKind) -> bool {
     kind != DocKind::Node
 }
 
-/// How many links of a document count where its author is revoked.
-fn limit_of(kept: &BTreeMap<NodeId, Kept>, doc: &DocId) -> Option<u64> {
-    let last = kept.get(&doc.author)?.documents.get(&doc.kind);
-    match last.map(|last| (doc.epoch.cmp(&last.epoch), last.seq)) {
-        Some((Ordering::Less, _)) => None,
-        Some((Ordering::Equal, seq)) => Some(seq),
-        Some((Ordering::Greater, _)) | None => Some(0),
-    }
-}
-
 /// Whether a chain is read and told to others.
 fn counts(chain: &Chain) -> bool {
     chain.len() > 0 && (adds_up(chain.id().kind) || chain.is_complete())
@@ -84,9 +75,9 @@ impl Documents {
         self.forks.all()
     }
 
-    /// The ids of the evidence kept, each with the author that it is about.
+    /// The ids of the evidence that says something, each with the author that it is about. Of a revoked author it says nothing.
     pub(crate) fn forks_of(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
-        self.forks.authors()
+        self.forks.authors().filter(|(author, _)| !self.is_revoked(author))
     }
 
     /// The evidence of an id.
@@ -101,11 +92,11 @@ impl Documents {
 
     /// How many links of a document count at most, where a fork is proven.
     pub(crate) fn cut_of(&self, doc: &DocId) -> Option<u64> {
-        self.forks.cut_of(doc)
+        self.forks.cut_of(doc).filter(|_| !self.is_revoked(&doc.author))
     }
 
     pub(crate) fn is_forked(&self, doc: &DocId) -> bool {
-        self.forks.cut_of(doc).is_some()
+        self.cut_of(doc).is_some()
     }
 
     /// The epoch after every one that is held, on its way, or known to be forked.
@@ -115,29 +106,17 @@ impl Documents {
         held.max(forked).max(self.staged.last_epoch(author, kind)).map_or(0, |last| last.saturating_add(1))
     }
 
-    /// Counts of revoked authors only what was kept of them.
-    pub(crate) fn limit<'a>(&mut self, revoked: impl Iterator<Item = (&'a NodeId, &'a Kept)>) {
-        let kept: BTreeMap<NodeId, Kept> = revoked.map(|(node, kept)| (*node, kept.clone())).collect();
-        if kept == self.kept {
-            return;
-        }
-        let before = std::mem::replace(&mut self.kept, kept);
-        let affected: BTreeSet<NodeId> = before.keys().chain(self.kept.keys()).copied().collect();
-        affected.iter().for_each(|author| self.staged.forget_author(*author));
-        for (doc, chain) in self.chains.iter_mut().filter(|(doc, _)| affected.contains(&doc.author)) {
-            chain.limit(limit_of(&self.kept, doc));
-        }
-    }
-
     /// The last link of an author's documents of a kind that was made no later than `until`, by the author's clock; none where there is none.
     pub(crate) fn last_good(&self, author: NodeId, kind: DocKind, until: Timestamp) -> Option<LastGood> {
-        let mut epochs = self.epochs(author, kind).rev().map(|(doc, chain)| (doc.epoch, chain.len_until(until)));
-        epochs.find(|(_, seq)| *seq > 0).map(|(epoch, seq)| LastGood { epoch, seq })
+        self.epochs(author, kind).rev().find_map(|(doc, chain)| {
+            let seq = chain.len_until(until);
+            Some(LastGood { epoch: doc.epoch, seq, head: chain.hash_at(seq)? })
+        })
     }
 
     /// Documents with a proven fork, and where it begins.
     pub(crate) fn forked(&self) -> impl Iterator<Item = (&DocId, u64)> {
-        self.forks.forked()
+        self.forks.forked().filter(|(doc, _)| !self.is_revoked(&doc.author))
     }
 
     /// An author's epochs of one kind, oldest first.
@@ -160,25 +139,24 @@ impl Documents {
         self.chains().map(|(doc, chain)| (doc, Arc::clone(chain.reading()))).collect()
     }
 
-    /// Whether nothing of a document is taken: a whole later epoch replaced it, or forks end its author's documents before it, or at its start.
+    /// Whether nothing of a document is taken: a whole later epoch replaced it, or forks end its author's documents before it, or at its start; or its
+    /// author is revoked, and nothing is known of it that counts.
     pub(crate) fn is_over(&self, doc: &DocId) -> bool {
+        if self.is_revoked(&doc.author) {
+            return self.end_of(doc).is_none();
+        }
         let current = || self.current(doc.author, doc.kind).map(|chain| chain.id().epoch);
         doc.epoch > self.last_epoch(doc.author, doc.kind)
             || self.cut_of(doc) == Some(0)
-            || limit_of(&self.kept, doc) == Some(0)
             || (!adds_up(doc.kind) && current().is_some_and(|current| current > doc.epoch))
     }
 
     /// An empty chain for a document, counted as far as forks and revocations let it.
     pub(crate) fn beginning(&self, doc: &DocId) -> Chain {
-        let mut chain = Chain::new(doc.clone(), self.cut_of(doc));
-        chain.limit(self.limit_of(doc));
-        chain
-    }
-
-    /// How many links of a document count where its author is revoked.
-    fn limit_of(&self, doc: &DocId) -> Option<u64> {
-        limit_of(&self.kept, doc)
+        if self.is_revoked(&doc.author) {
+            return self.beginning_of_revoked(doc);
+        }
+        Chain::new(doc.clone(), self.cut_of(doc))
     }
 
     /// For how many bytes of its author's share a document may come to count.
@@ -191,8 +169,9 @@ impl Documents {
     }
 
     /// Adds a restored chain where it still counts, or is this node's own; all evidence must be here. Answers whether it does.
-    pub(crate) fn restore(&mut self, chain: Chain, is_own: bool) -> bool {
-        let keep = chain.len() > 0 && !self.is_over(chain.id()) && (is_own || counts(&chain));
+    pub(crate) fn restore(&mut self, mut chain: Chain, is_own: bool) -> bool {
+        self.end_restored(&mut chain);
+        let keep = !self.is_over(chain.id()) && (counts(&chain) || (is_own && chain.held() > 0));
         if keep {
             self.chains.insert(chain.id().clone(), chain);
         }

@@ -3,15 +3,14 @@
 mod items;
 mod links;
 mod open;
+mod trust;
 mod vector;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{
-    DocId, DocKind, Genesis, Kept, MeshId, NodeId, Object, ObjectKind, Revocation, RootVersion, Scope, Timestamp, codec,
-};
+use sedge_statement::{DocId, DocKind, Genesis, MeshId, NodeId, Object, Scope, Timestamp, codec};
 
 use crate::chain::Chain;
 use crate::documents::Documents;
@@ -24,6 +23,7 @@ use crate::{Finding, FindingKind, FleetView, Membership, Write};
 
 pub use items::PublishError;
 pub use open::{OpenError, RecordError};
+pub use trust::{KeepError, Remnant};
 pub use write::WriteError;
 
 /// The most objects in a hello: sixteen certificates, and thirty changes of the roots with eight signatures each.
@@ -169,46 +169,6 @@ impl Fleet {
         valid.max().unwrap_or_default().max(self.membership.roots().since)
     }
 
-    /// What a node said up to a time, by its own clock, as far as it is held here: what a revocation of it keeps. Of its certificates, which bear no
-    /// time, all that are held without a gap.
-    pub fn kept_of(&self, node: NodeId, until: Timestamp) -> Kept {
-        let kinds = [DocKind::Authority, DocKind::Gate];
-        let last = |kind| Some((kind, self.documents.last_good(node, kind, until)?));
-        let signed = self.objects.iter().filter(|(_, object)| object.signer() == node);
-        let before = |object: &Object| object.body::<Revocation>().is_ok_and(|revocation| revocation.at <= until);
-        Kept {
-            certificates: self.membership.frontier().0.get(&node).copied().unwrap_or(0),
-            revocations: signed.filter(|(_, o)| before(o)).map(|(id, _)| *id).take(Kept::MAX_REVOCATIONS).collect(),
-            documents: kinds.into_iter().filter_map(last).collect(),
-        }
-    }
-
-    /// What proves a node to one who knows only the genesis: its certificate, those above it, and then the signatures under every version of
-    /// the roots, each list backwards; empty where it has no certificate. Whoever takes them in from the last to the first can follow.
-    pub fn certificate_path(&self, node: NodeId) -> Vec<Object> {
-        let mut path: Vec<Object> =
-            self.membership.path(&node).iter().filter_map(|id| self.objects.get(id).cloned()).collect();
-        if !path.is_empty() && self.membership.roots().version > 0 {
-            path.extend(self.roots_proof().into_iter().rev());
-        }
-        path.truncate(MAX_PATH);
-        path
-    }
-
-    /// The signatures under every version of the roots after the genesis, in order; of one version those of the roots before it first.
-    fn roots_proof(&self) -> Vec<Object> {
-        let signatures = self.objects.iter().map(|(_, object)| object).filter(|o| o.kind() == ObjectKind::ROOTS);
-        let mut proof: Vec<(u32, bool, Object)> = signatures
-            .filter_map(|object| {
-                let version: RootVersion = object.body().ok()?;
-                let before = self.membership.roots_before(&version.id())?;
-                Some((version.version, !before.keys.contains(&object.signer()), object.clone()))
-            })
-            .collect();
-        proof.sort_by_key(|(version, is_new, object)| (*version, *is_new, object.signer()));
-        proof.into_iter().map(|(_, _, object)| object).collect()
-    }
-
     /// How much is held, and how much connected peers said they have beyond it.
     pub fn stats(&self) -> FleetStats {
         let lacking = |(doc, seq): &(&DocId, &u64)| self.documents.chain(doc).map_or(0, |chain| chain.len()) < **seq;
@@ -236,6 +196,13 @@ impl Fleet {
     #[cfg(feature = "testing")]
     pub(crate) fn set_share(&mut self, share: usize) {
         self.documents.set_share(share);
+    }
+
+    /// See [`crate::testing::counting_hash`].
+    #[cfg(feature = "testing")]
+    pub(crate) fn counting_hash(&self, doc: &DocId, seq: u64) -> Option<sedge_statement::ChangeHash> {
+        let chain = self.documents.chain(doc).filter(|chain| seq <= chain.len())?;
+        chain.hash_at(seq)
     }
 
     /// Everything that the view at `now` depends on.

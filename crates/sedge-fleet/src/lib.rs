@@ -26,10 +26,14 @@ mod view;
 
 pub use chain::{AdoptError, MAX_CHAIN_BYTES, MAX_LINKS};
 pub use finding::{Finding, FindingKind};
-pub use fleet::{CloseReason, Effect, Event, Fleet, FleetStats, OpenError, PublishError, RecordError, WriteError};
+pub use fleet::{
+    CloseReason, Effect, Event, Fleet, FleetStats, KeepError, OpenError, PublishError, RecordError, Remnant, WriteError,
+};
 pub use fork::EvidenceError;
 pub use frame::{MAX_FRAME_BYTES, PROTOCOL};
-pub use membership::{CertificateRefusal, Membership, Proposal, RevocationRefusal, Roots, RootsRefusal};
+pub use membership::{
+    CertificateRefusal, EntryRefusal, Membership, Proposal, RevocationRefusal, RollRefusal, Roots, RootsRefusal,
+};
 pub use precheck::{MAX_LINK_BYTES, MAX_MESSAGE, MAX_OPERATIONS, Refusal};
 pub use record::Write;
 pub use schema::Edit;

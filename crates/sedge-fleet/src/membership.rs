@@ -5,13 +5,28 @@
 //! carry.
 //!
 //! A certificate is valid where a root issued it, or where *some* valid certificate of its issuer covers it (roles, cell and dates),
-//! and where its issuer, if revoked, issued it before its last good serial. Its *depth* is how many
+//! and where its issuer, if revoked, is known to have issued it: what revoked it names it. Its *depth* is how many
 //! certificates the shortest such path has. Of one subject's valid certificates the one nearest to the root counts, and among
 //! equally near ones the highest revision: else a node demoted by a root could have itself promoted again by
-//! whomever it had enrolled, and an enroller could take a root's own node over by counting higher.
+//! whomever it had enrolled, and an enroller could take a root's own node over by counting higher. Of a root's certificates those count that it gave
+//! itself, whatever other roots certify: one root demotes no other.
 //!
 //! A revoked node's certificates stay valid for what it said up to its last good links; it is no member any more. A revocation holds for the
 //! key, for ever: whoever owned it enrols anew under another.
+//!
+//! *Who stands above a node*, and so may revoke it, is not who certified it last. Of two issuers that both certify a node, equally near a root, the
+//! objects do not tell which did so first: no time is trusted, and revisions are what issuers say. Were it the one whose certificate counts, the
+//! other could certify the node again under a higher revision, and so make a revocation of its own count and undo the first one's. Hence:
+//!
+//! - All issuers of certificates nearest to a root stand above the node, and whoever stands above them. Adding objects only adds to them, so no
+//!   certificate undoes a revocation.
+//! - Where the node itself said under which of them it entered the mesh ([`sedge_statement::Entry`]), only those do. The node's key alone says so, and
+//!   it says so before it is given its certificate: so a certificate that somebody else issues makes no revocation, and whoever holds the node's key
+//!   can only add to those above it, never take away the one that enrolled it.
+//!
+//! What is left to trust: an issuer whose cell covers the node, and that is nearer to a root by two levels or more than the one under which it
+//! entered, stands above it though it is not in its line; and a node that never said under whom it entered, since it joined by a file and is
+//! hostile, or joined before there was such a word, can be revoked by every issuer as near that certifies it.
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -29,7 +44,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use sedge_statement::{
-    CellPath, Certificate, Frontier, Genesis, Kept, MeshId, NodeId, Object, ObjectId, Role, RootsId, Timestamp,
+    CellPath, Certificate, Frontier, Genesis, Kept, MeshId, NodeId, Object, ObjectId, Role, RollId, RootsId, Timestamp,
 };
 
 use revoked::{Revocations, Revoked};
@@ -37,10 +52,11 @@ use roots::History;
 
 pub use roots::{Proposal, Roots};
 pub use rules::CertificateRefusal;
-pub use statements::{RevocationRefusal, RootsRefusal};
+pub use statements::{EntryRefusal, RevocationRefusal, RollRefusal, RootsRefusal};
 
-/// The most certificates kept that no root issued: several for each of ten thousand nodes, and 30 MB at the most common size. Those of
-/// roots are bounded by what one signer may publish, so that enrollers gone mad cannot keep a root from answering.
+/// The most certificates in effect that no root issued: several for each of ten thousand nodes, and 30 MB at the most common size. Those of
+/// roots are bounded by what one signer may publish, so that enrollers gone mad cannot keep a root from answering. Past it the void ones are
+/// forgotten.
 const MAX_CERTIFICATES: usize = 1 << 16;
 /// The most certificates of one issuer for one node: a new label every week for two years. Each is looked at for each that
 /// the node issues itself.
@@ -70,6 +86,10 @@ pub struct Membership {
     /// Versions of the roots by what they say, agreed or not.
     proposals: BTreeMap<RootsId, Proposal>,
     revocations: Revocations,
+    /// The certificates that revocations keep, by the names of the rolls.
+    rolls: BTreeMap<RollId, BTreeSet<ObjectId>>,
+    /// Under whom each node says that it entered the mesh.
+    entries: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// Which version of the roots was followed as which, for ever.
     adopted: BTreeMap<u32, RootsId>,
     /// Of these, which are not in the store yet.
@@ -77,6 +97,8 @@ pub struct Membership {
     /// The roots as agreed, and who is revoked: made from all the above.
     history: History,
     revoked: Revoked,
+    /// How many certificates are in effect, or were added since the last judgement.
+    counting: usize,
     /// Whether something was added that others hang on, so that all must be judged anew.
     unsettled: bool,
     revision: u64,
@@ -94,10 +116,13 @@ impl Membership {
             by_issuer: BTreeMap::new(),
             proposals: BTreeMap::new(),
             revocations: BTreeMap::new(),
+            rolls: BTreeMap::new(),
+            entries: BTreeMap::new(),
             adopted: BTreeMap::new(),
             unrecorded: Vec::new(),
             history,
             revoked: Revoked::default(),
+            counting: 0,
             unsettled: false,
             revision: 0,
         }
@@ -118,6 +143,22 @@ impl Membership {
 
     /// Adds a certificate that takes full effect with the next [`Self::settle`].
     pub(crate) fn insert(&mut self, object: &Object) -> Result<(), CertificateRefusal> {
+        let (id, certificate) = self.check(object)?;
+        if self.held.contains_key(&id) || self.has_room(&id, &certificate) {
+            self.put(id, certificate);
+            return Ok(());
+        }
+        Err(CertificateRefusal::NoRoom)
+    }
+
+    /// Adds a certificate that was held before: there was room for it then.
+    pub(crate) fn restore(&mut self, object: &Object) -> Result<(), CertificateRefusal> {
+        let (id, certificate) = self.check(object)?;
+        self.put(id, certificate);
+        Ok(())
+    }
+
+    fn check(&self, object: &Object) -> Result<(ObjectId, Certificate), CertificateRefusal> {
         if object.mesh() != self.mesh {
             return Err(CertificateRefusal::OtherMesh(object.mesh()));
         }
@@ -126,23 +167,23 @@ impl Membership {
             return Err(CertificateRefusal::NotSignedByIssuer);
         }
         rules::check_alone(&certificate)?;
-        let id = object.id();
+        Ok((object.id(), certificate))
+    }
+
+    fn put(&mut self, id: ObjectId, certificate: Certificate) {
         if self.held.contains_key(&id) {
-            return Ok(());
-        }
-        if !self.has_room(&certificate) {
-            return Err(CertificateRefusal::NoRoom);
+            return;
         }
         let subject = certificate.subject;
         // Nothing hangs on a node that issued nothing, and nothing about it is in question where nobody revoked it.
         let alone = !self.by_issuer.contains_key(&subject) && self.revocations_of(&subject).next().is_none();
-        let depth = if alone { self.depth_of(&certificate) } else { None };
+        let depth = if alone { self.depth_of(&id, &certificate) } else { None };
         self.unsettled |= !alone;
         self.revision += 1;
+        self.counting += 1;
         self.by_subject.entry(subject).or_default().insert(id);
         self.by_issuer.entry(certificate.issuer).or_default().insert(id);
         self.held.insert(id, Held { certificate, depth });
-        Ok(())
     }
 
     /// Remembers which version of the roots was followed as which.
@@ -155,24 +196,42 @@ impl Membership {
         std::mem::take(&mut self.unrecorded)
     }
 
-    /// Brings everything added into effect. What hangs together is judged once, however much of it came.
-    pub(crate) fn settle(&mut self) {
-        if std::mem::take(&mut self.unsettled) {
+    /// Brings everything added into effect. What hangs together is judged once, however much of it came. Answers whether anything was.
+    pub(crate) fn settle(&mut self) -> bool {
+        let unsettled = std::mem::take(&mut self.unsettled);
+        if unsettled {
             self.resolve();
+            self.counting = self.held.values().filter(|held| held.depth.is_some()).count();
             self.revision += 1;
         }
+        unsettled
+    }
+
+    /// Forgets the certificates that are void, once there are more than are to be kept; answers which.
+    pub(crate) fn shed(&mut self) -> Vec<ObjectId> {
+        if self.held.len() <= MAX_CERTIFICATES {
+            return Vec::new();
+        }
+        let void: Vec<ObjectId> =
+            self.held.iter().filter(|(_, held)| held.depth.is_none()).map(|(id, _)| *id).collect();
+        for id in &void {
+            let Some(Held { certificate, .. }) = self.held.remove(id) else { continue };
+            forget(&mut self.by_subject, &certificate.subject, id);
+            forget(&mut self.by_issuer, &certificate.issuer, id);
+        }
+        void
     }
 
     /// Whether a certificate would be in effect with what is held now, whether or not it is held itself.
     ///
     /// # Errors
     /// What it lacks.
-    pub fn judge(&self, certificate: &Certificate) -> Result<(), CertificateRefusal> {
+    pub fn judge(&self, id: &ObjectId, certificate: &Certificate) -> Result<(), CertificateRefusal> {
         rules::check_alone(certificate)?;
         if !self.root_role_holds(certificate) {
             return Err(CertificateRefusal::RootRole);
         }
-        if !self.revoked.keeps_certificate(&certificate.issuer, certificate.serial) {
+        if !self.keeps(id, certificate) {
             return Err(CertificateRefusal::RevokedIssuer);
         }
         if self.history.ever(&certificate.issuer) {
@@ -189,7 +248,8 @@ impl Membership {
         Err(refusal)
     }
 
-    /// The certificate of a node that counts: the nearest to a root, then of the highest revision, then of the greatest id.
+    /// The certificate of a node that counts: the nearest to a root, of a root one that it gave itself, then of the highest revision, then of the
+    /// greatest id.
     pub fn certificate(&self, node: &NodeId) -> Option<&Certificate> {
         self.current(node).map(|(_, certificate, _)| certificate)
     }
@@ -207,15 +267,23 @@ impl Membership {
         self.history.current()
     }
 
-    /// The version before an agreed one; none where it is not agreed, or is the genesis.
-    pub(crate) fn roots_before(&self, id: &RootsId) -> Option<&Roots> {
-        let pair = self.history.versions().windows(2).find(|pair| pair[1].id == *id)?;
-        pair.first()
+    /// Every version of the roots that was agreed, the genesis first.
+    pub(crate) fn versions(&self) -> &[Roots] {
+        self.history.versions()
     }
 
-    /// Versions of the roots that would follow the present one, once enough roots have signed.
+    /// Versions of the roots that would follow the present one, once enough roots have signed; of each root the one that it signed last, by its
+    /// own word, so that no root can bury what another proposed.
     pub fn proposed(&self) -> impl Iterator<Item = &Proposal> {
-        self.proposals.values().filter(|proposal| self.history.follows(&proposal.version))
+        let mut open: BTreeSet<RootsId> = BTreeSet::new();
+        for root in &self.history.current().keys {
+            let of_it = self
+                .proposals
+                .iter()
+                .filter(|(_, proposal)| proposal.signers.contains(root) && self.history.follows(&proposal.version));
+            open.extend(of_it.max_by_key(|(id, proposal)| (proposal.version.at, **id)).map(|(id, _)| *id));
+        }
+        self.proposals.iter().filter(move |(id, _)| open.contains(id)).map(|(_, proposal)| proposal)
     }
 
     /// Whether a key is, or once was, a root's.
@@ -285,18 +353,39 @@ impl Membership {
         path
     }
 
+    /// The node below the roots that a node hangs on, and the root that certified that one: of a root both are the root itself. Whoever hangs on one
+    /// hand may all be that one's making.
+    pub(crate) fn hand(&self, node: &NodeId) -> Option<(NodeId, NodeId)> {
+        let last = self.path(node).pop()?;
+        self.held.get(&last).map(|held| (held.certificate.subject, held.certificate.issuer))
+    }
+
+    /// Of an issuer's certificates in effect those that are held without a gap, by serial.
+    pub(crate) fn issued(&self, issuer: &NodeId) -> BTreeMap<u64, BTreeSet<ObjectId>> {
+        let mut issued: BTreeMap<u64, BTreeSet<ObjectId>> = BTreeMap::new();
+        for id in self.by_issuer.get(issuer).into_iter().flatten() {
+            if let Some(held) = self.held.get(id).filter(|held| held.depth.is_some()) {
+                issued.entry(held.certificate.serial).or_default().insert(*id);
+            }
+        }
+        let whole = issued.keys().zip(1u64..).take_while(|(serial, n)| *serial == n).count() as u64;
+        issued.retain(|serial, _| *serial <= whole);
+        issued
+    }
+
     /// Every certificate in effect, those included that a newer one of their subject has replaced.
     pub fn valid(&self) -> impl Iterator<Item = (&ObjectId, &Certificate)> {
         self.held.iter().filter(|(_, held)| held.depth.is_some()).map(|(id, held)| (id, &held.certificate))
     }
 
     /// The certificates that selectors are resolved over: of each node that is not revoked those nearest to a root, replaced ones among
-    /// them. One from further away never counts, so it must not draw a node anywhere.
+    /// them. One from further away never counts, so it must not draw a node anywhere; nor does one that another root gave a root.
     pub(crate) fn selectable(&self) -> impl Iterator<Item = (&ObjectId, &Certificate)> {
         let nodes = self.by_subject.keys().filter(|node| self.revoked.get(node).is_none());
-        nodes.flat_map(|node| {
-            let nearest = self.valid_of(node).map(|(_, _, depth)| depth).min();
-            self.valid_of(node).filter(move |(_, _, depth)| Some(*depth) == nearest).map(|(id, c, _)| (id, c))
+        nodes.flat_map(move |node| {
+            let nearest = self.valid_of(node).map(|(_, c, depth)| self.nearness(c, depth)).max();
+            let all = self.valid_of(node);
+            all.filter(move |(_, c, depth)| Some(self.nearness(c, *depth)) == nearest).map(|(id, c, _)| (id, c))
         })
     }
 
@@ -306,7 +395,7 @@ impl Membership {
         let mut frontier = BTreeMap::new();
         for (issuer, serials) in self.serials() {
             let last = serials.keys().zip(1u64..).take_while(|(serial, n)| *serial == n).count() as u64;
-            let complete = self.revoked.get(&issuer).is_some_and(|kept| last >= kept.certificates);
+            let complete = self.revoked.get(&issuer).is_some_and(|kept| last >= kept.certificates.last);
             if last > 0 {
                 frontier.insert(issuer, if complete { u64::MAX } else { last });
             }
@@ -325,9 +414,9 @@ impl Membership {
     /// Certificates kept aside, each with what it lacks.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Certificate, CertificateRefusal)> {
         self.held
-            .values()
-            .filter(|held| held.depth.is_none())
-            .filter_map(|held| Some((&held.certificate, self.judge(&held.certificate).err()?)))
+            .iter()
+            .filter(|(_, held)| held.depth.is_none())
+            .filter_map(|(id, held)| Some((&held.certificate, self.judge(id, &held.certificate).err()?)))
     }
 
     fn serials(&self) -> BTreeMap<NodeId, BTreeMap<u64, usize>> {
@@ -339,7 +428,26 @@ impl Membership {
     }
 
     fn current(&self, node: &NodeId) -> Option<(&ObjectId, &Certificate, u32)> {
-        self.valid_of(node).max_by_key(|(id, certificate, depth)| (Reverse(*depth), certificate.revision, *id))
+        self.valid_of(node).max_by_key(|(id, c, depth)| (self.nearness(c, *depth), c.revision, *id))
+    }
+
+    /// How near to a root a certificate stands; nearest of all one that a root gave itself.
+    fn nearness(&self, certificate: &Certificate, depth: u32) -> (Reverse<u32>, bool) {
+        let own = certificate.issuer == certificate.subject && self.history.ever(&certificate.subject);
+        (Reverse(depth), own)
+    }
+
+    /// Whether a certificate still counts for its issuer, where that is revoked. A roll that is on its way voids nothing: those whom the
+    /// issuer enrolled rightly would be cut off until it is here.
+    fn keeps(&self, id: &ObjectId, certificate: &Certificate) -> bool {
+        let Some(kept) = self.revoked.get(&certificate.issuer) else { return true };
+        certificate.serial <= kept.certificates.last && self.names(kept, id).unwrap_or(true)
+    }
+
+    /// Whether the rolls of what is kept name a certificate; none while one of them is missing.
+    fn names(&self, kept: &Kept, id: &ObjectId) -> Option<bool> {
+        let rolls: Option<Vec<_>> = kept.certificates.rolls.iter().map(|roll| self.rolls.get(roll)).collect();
+        rolls.map(|rolls| rolls.iter().any(|roll| roll.contains(id)))
     }
 
     fn valid_of(&self, node: &NodeId) -> impl Iterator<Item = (&ObjectId, &Certificate, u32)> {
@@ -349,9 +457,8 @@ impl Membership {
         })
     }
 
-    fn depth_of(&self, certificate: &Certificate) -> Option<u32> {
-        let counts = self.revoked.keeps_certificate(&certificate.issuer, certificate.serial);
-        if !counts || !self.root_role_holds(certificate) {
+    fn depth_of(&self, id: &ObjectId, certificate: &Certificate) -> Option<u32> {
+        if !self.keeps(id, certificate) || !self.root_role_holds(certificate) {
             return None;
         }
         if self.history.ever(&certificate.issuer) {
@@ -368,11 +475,26 @@ impl Membership {
             || (self.history.ever(&certificate.issuer) && self.history.ever(&certificate.subject))
     }
 
-    fn has_room(&self, certificate: &Certificate) -> bool {
+    /// Whether one more certificate is taken. What a revocation names always is, and what is void takes no room: so however a hostile issuer filled
+    /// its share, in whatever order its certificates came, nodes hold the same of it once it is revoked.
+    fn has_room(&self, id: &ObjectId, certificate: &Certificate) -> bool {
+        if self.revoked.get(&certificate.issuer).is_some_and(|kept| self.names(kept, id) == Some(true)) {
+            return true;
+        }
         let of_both = self.by_subject.get(&certificate.subject).into_iter().flatten();
-        let of_both =
-            of_both.filter(|id| self.held.get(id).is_some_and(|h| h.certificate.issuer == certificate.issuer));
-        let all = self.held.len() < MAX_CERTIFICATES || self.history.ever(&certificate.issuer);
+        let of_both = of_both
+            .filter_map(|id| self.held.get(id))
+            .filter(|held| held.certificate.issuer == certificate.issuer && (held.depth.is_some() || self.unsettled));
+        let all = self.counting < MAX_CERTIFICATES || self.history.ever(&certificate.issuer);
         all && of_both.count() < MAX_RENEWALS
+    }
+}
+
+/// Takes an id out of one of the sets, and the set out with its last.
+fn forget(sets: &mut BTreeMap<NodeId, BTreeSet<ObjectId>>, node: &NodeId, id: &ObjectId) {
+    let Some(set) = sets.get_mut(node) else { return };
+    set.remove(id);
+    if set.is_empty() {
+        sets.remove(node);
     }
 }

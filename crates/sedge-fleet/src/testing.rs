@@ -237,6 +237,11 @@ pub fn stored_link(write: &Write) -> Option<StoredLink> {
     Some(StoredLink { doc, seq, head, raw })
 }
 
+/// The hash of a link of a document that a fleet holds, where it counts.
+pub fn counting_hash(fleet: &Fleet, doc: &DocId, seq: u64) -> Option<ChangeHash> {
+    fleet.counting_hash(doc, seq)
+}
+
 /// A frame of objects.
 pub fn objects_frame(objects: &[Object]) -> Vec<u8> {
     let items = objects.iter().map(|object| Item::Object(object.to_bytes())).collect();

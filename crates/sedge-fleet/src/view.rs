@@ -71,6 +71,8 @@ pub struct RevokedNode {
 pub struct Agreement {
     /// Its authors, and those who approved it.
     pub given: BTreeSet<NodeId>,
+    /// For how many of them that counts: whoever may be another one's making counts with it, as one.
+    pub counted: usize,
     /// How many must; the roots say.
     pub needed: u8,
 }
@@ -78,7 +80,7 @@ pub struct Agreement {
 impl Agreement {
     /// Whether enough agree.
     pub fn is_reached(&self) -> bool {
-        self.given.len() >= usize::from(self.needed)
+        self.counted >= usize::from(self.needed)
     }
 }
 

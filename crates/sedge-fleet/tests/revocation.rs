@@ -5,11 +5,15 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sedge_fleet::testing::hello_frame;
-use sedge_fleet::{CloseReason, Edit, Effect, Event, FindingKind, PublishError, RevocationRefusal, WriteError};
-use sedge_statement::{
-    Certificate, Control, ControlAction, DocKind, Kept, LastGood, Object, ObjectId, Revocation, Role, RolloutId,
+use sedge_fleet::testing::{Op, evidence_frame, hello_frame};
+use sedge_fleet::{
+    CloseReason, Edit, Effect, Event, FindingKind, PublishError, Remnant, RevocationRefusal, WriteError,
 };
+use sedge_statement::{
+    Certificate, ChangeHash, Control, ControlAction, DocKind, Kept, KeptCertificates, LastGood, Object, ObjectId,
+    Revocation, Role, Roll, RolloutId, Timestamp,
+};
+use support::author::{Author, EVIL, carry, listener};
 use support::{Net, Node, START, artifact, certificate, id, key, mesh};
 
 /// Takes back what node `subject` says, but what is kept of it, in the name of node `by`.
@@ -18,9 +22,24 @@ fn revocation(by: u8, subject: u8, kept: Kept) -> Object {
     Object::sign(&key(by), mesh(), &revocation)
 }
 
-fn kept(certificates: u64, authority: Option<(u32, u64)>) -> Kept {
-    let documents = authority.map(|(epoch, seq)| (DocKind::Authority, LastGood { epoch, seq }));
-    Kept { certificates, revocations: BTreeSet::new(), documents: documents.into_iter().collect() }
+/// What is kept of node `of`, as the root knows it: certificates up to a serial, and its `authority` document up to a link.
+fn kept(net: &mut Net, of: u8, certificates: u64, authority: Option<(u32, u64)>) -> Remnant {
+    let until = Timestamp::from_millis(u64::MAX);
+    let Remnant { kept, rolls } = net.node(0).fleet.kept_of(id(of), until, Some(certificates)).unwrap();
+    let documents = authority.map(|(epoch, seq)| {
+        let head = support::hash_at(net.node(0), id(of), epoch, seq);
+        (DocKind::Authority, LastGood { epoch, seq, head })
+    });
+    let documents = documents.into_iter().collect();
+    Remnant { kept: Kept { documents, revocations: BTreeSet::new(), ..kept }, rolls }
+}
+
+/// Publishes that node `by` takes back what `subject` says, but what is kept of it.
+fn revoke(net: &mut Net, by: u8, subject: u8, Remnant { kept, rolls }: Remnant) {
+    publish(net, by, revocation(by, subject, kept));
+    for roll in rolls {
+        publish(net, by, Object::sign(&key(by), mesh(), &roll));
+    }
 }
 
 /// A certificate that enroller `by` issues.
@@ -90,7 +109,8 @@ fn key_compromise_leaves_what_was_said_up_to_the_last_good_link() {
         net.settle();
     }
     assert_eq!(counted(&mut net, 1, 2), 3);
-    publish(&mut net, 0, revocation(0, 2, kept(0, Some((0, 2)))));
+    let left = kept(&mut net, 2, 0, Some((0, 2)));
+    revoke(&mut net, 0, 2, left);
     assert_eq!((counted(&mut net, 0, 2), counted(&mut net, 1, 2)), (2, 2));
     // One that comes later, and so takes in all of it at once, sees the same.
     let mut late = Node::stranger(4);
@@ -112,7 +132,8 @@ fn a_revoked_nodes_own_machine_is_not_spoken_of_any_more() {
     net.write(2, DocKind::Node, &[artifact(7)]);
     net.settle();
     assert_eq!(net.node(1).view().holders.len(), 1);
-    let documents = BTreeMap::from([(DocKind::Node, LastGood { epoch: 0, seq: 9 })]);
+    let documents =
+        BTreeMap::from([(DocKind::Node, LastGood { epoch: 0, seq: 9, head: ChangeHash::from_bytes([0; 32]) })]);
     publish(&mut net, 0, revocation(0, 2, Kept { documents, ..Kept::default() }));
     assert!(net.node(1).view().holders.is_empty(), "nobody should ask it for weights");
 }
@@ -125,7 +146,8 @@ fn a_thief_opens_a_new_epoch_to_erase_history_and_it_counts_for_nothing() {
     }
     net.settle();
     let before = net.node(2).store.clone();
-    publish(&mut net, 0, revocation(0, 2, kept(0, Some((0, 200)))));
+    let left = kept(&mut net, 2, 0, Some((0, 200)));
+    revoke(&mut net, 0, 2, left);
     // Its 257th link begins epoch 1. Whoever has the key writes it where nobody knows of the revocation, and a member carries it.
     let mut thief = Node::member(2);
     thief.store = before;
@@ -200,7 +222,8 @@ fn what_an_enroller_issued_after_its_last_good_serial_is_void_and_those_it_enrol
     }
     net.settle();
     assert_eq!(counted(&mut net, 3, 7), 1);
-    publish(&mut net, 0, revocation(0, 5, kept(1, None)));
+    let left = kept(&mut net, 5, 1, None);
+    revoke(&mut net, 0, 5, left.clone());
     for at in [0, 1, 3] {
         let members: BTreeSet<_> = net.node(at).view().members.keys().copied().collect();
         assert_eq!(members, (0..4).chain([6]).map(id).collect());
@@ -208,7 +231,7 @@ fn what_an_enroller_issued_after_its_last_good_serial_is_void_and_those_it_enrol
     // One that hears of the revocation first refuses what the others once took, and none of them offers it again.
     let mut late = Node::stranger(4);
     late.publish(certificate(0, &Role::ALL));
-    late.publish(revocation(0, 5, kept(1, None)));
+    late.publish(revocation(0, 5, left.kept));
     late.publish(certificate(4, &[Role::Device]));
     net.nodes.insert(4, late);
     net.connect(0, 4);
@@ -230,7 +253,8 @@ fn whom_a_revoked_enroller_revoked_before_stays_revoked_and_it_revokes_nobody_af
     publish(&mut net, 0, just.clone());
     publish(&mut net, 0, by_thief);
     let revocations = BTreeSet::<ObjectId>::from([just.id()]);
-    publish(&mut net, 0, revocation(0, 5, Kept { revocations, ..kept(3, None) }));
+    let Remnant { kept, rolls } = kept(&mut net, 5, 3, None);
+    revoke(&mut net, 0, 5, Remnant { kept: Kept { revocations, ..kept }, rolls });
     for at in [0, 1] {
         let revoked: BTreeSet<_> = net.node(at).view().revoked.keys().copied().collect();
         assert_eq!(revoked, BTreeSet::from([id(5), id(6)]));
@@ -248,10 +272,12 @@ fn two_revocations_of_one_node_leave_what_both_keep() {
         net.write(2, DocKind::Authority, &[said(n)]);
         net.settle();
     }
-    publish(&mut net, 0, revocation(0, 2, kept(9, Some((0, 1)))));
-    publish(&mut net, 0, revocation(0, 2, kept(4, Some((0, 3)))));
+    let [one, other] = [(0, 1), (0, 3)].map(|last| kept(&mut net, 2, 0, Some(last)));
+    let [wide, narrow] = [9, 4].map(|last| KeptCertificates { last, rolls: Vec::new() });
+    revoke(&mut net, 0, 2, Remnant { kept: Kept { certificates: wide, ..one.kept.clone() }, ..one.clone() });
+    revoke(&mut net, 0, 2, Remnant { kept: Kept { certificates: narrow.clone(), ..other.kept }, ..other });
     let view = net.node(1).view();
-    assert_eq!(view.revoked[&id(2)].kept, kept(4, Some((0, 1))));
+    assert_eq!(view.revoked[&id(2)].kept, Kept { certificates: narrow, ..one.kept });
     assert_eq!(counted(&mut net, 1, 2), 1);
 }
 
@@ -272,7 +298,8 @@ fn a_revoked_node_that_goes_on_writing_is_told_so_and_nothing_breaks() {
     net.write(2, DocKind::Node, &[artifact(1)]);
     net.write(2, DocKind::Authority, &[said(1)]);
     net.settle();
-    publish(&mut net, 0, revocation(0, 2, kept(0, Some((0, 1)))));
+    let left = kept(&mut net, 2, 0, Some((0, 1)));
+    revoke(&mut net, 0, 2, left);
     net.run(2);
     for restarted in [false, true] {
         if restarted {
@@ -289,10 +316,206 @@ fn a_revoked_node_that_goes_on_writing_is_told_so_and_nothing_breaks() {
 fn an_enroller_revokes_one_node_only_so_often() {
     let mut net = net();
     publish(&mut net, 0, Object::sign(&key(0), mesh(), &enroller(5, 90)));
-    let nth = |n| revocation(5, 3, kept(n, None));
+    let nth = |last| {
+        let certificates = KeptCertificates { last, rolls: Vec::new() };
+        revocation(5, 3, Kept { certificates, ..Kept::default() })
+    };
     for n in 0..4 {
         publish(&mut net, 1, nth(n));
     }
     let refused = net.node(1).fleet.publish(nth(4), START).unwrap_err();
     assert_eq!(refused, PublishError::Revocation(RevocationRefusal::TooMany));
+}
+
+/// A history of the hostile member's: so many links, other ones from `from` on where `other` says.
+fn history(links: usize, from: usize, other: bool) -> Author {
+    let mut author = Author::new(DocKind::Authority, 0);
+    for n in 1..=links {
+        let branch = if other && n >= from { "other" } else { "one" };
+        author.link(&[Op::put(&format!("{branch} {n}"), "x")]);
+    }
+    author
+}
+
+/// The root's revocation of the hostile member, which keeps a history up to a link.
+fn keeps(author: &Author, seq: usize) -> Object {
+    let head = sedge_fleet::testing::hash(&author.links[seq - 1]);
+    let last = LastGood { epoch: author.doc.epoch, seq: seq as u64, head };
+    let documents = BTreeMap::from([(DocKind::Authority, last)]);
+    revocation(0, EVIL, Kept { documents, ..Kept::default() })
+}
+
+/// A node that has lost its connections with the hostile member and the carrier.
+fn alone(mut node: Node) -> Node {
+    for peer in [8, EVIL] {
+        node.handle(Event::Disconnected { peer: id(peer) }, START);
+    }
+    node
+}
+
+fn links_that_count(node: &Node) -> Vec<ChangeHash> {
+    let links = (1..).map_while(|seq| support::counting_hash(node, id(EVIL), 0, seq));
+    links.collect()
+}
+
+#[test]
+fn a_thief_forks_nothing_that_was_kept_whatever_came_first() {
+    let (good, forged) = (history(6, 9, false), history(8, 3, true));
+    let expected: Vec<ChangeHash> = good.links[..5].iter().map(|raw| sedge_fleet::testing::hash(raw)).collect();
+    let says_good = |node: &mut Node| drop(carry(node, good.pages(2)));
+    let says_forged = |node: &mut Node| drop(carry(node, forged.pages(3)));
+    let revokes = |node: &mut Node| drop(node.publish(keeps(&good, 5)));
+    let steps: [&dyn Fn(&mut Node); 3] = [&says_good, &says_forged, &revokes];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut node = listener(1);
+        for step in order {
+            steps[step](&mut node);
+        }
+        // Who revoked it holds what is kept.
+        let mut root = listener(2);
+        says_good(&mut root);
+        revokes(&mut root);
+        let mut net = Net::new([alone(node), alone(root)]);
+        net.connect(1, 2);
+        net.run(20);
+        net.assert_agreed();
+        assert_eq!(links_that_count(net.node(1)), expected, "{order:?}");
+        net.node(1).restart();
+        assert_eq!(links_that_count(net.node(1)), expected, "{order:?}, after a restart");
+        net.bytes = 0;
+        net.run(20);
+        assert!(net.bytes < 10 * 60, "{} bytes where only digests are left to say", net.bytes);
+    }
+}
+
+#[test]
+fn a_thief_forks_no_earlier_epoch_of_what_was_kept() {
+    let full = Author::full(DocKind::Authority);
+    let mut next = Author::after(&full, 1);
+    next.link(&[Op::put("kept", "x")]);
+    let mut forged = Author::new(DocKind::Authority, 0);
+    forged.link(&[Op::put("forged", "x")]);
+    forged.fill();
+    for first in [true, false] {
+        let mut node = listener(1);
+        if first {
+            carry(&mut node, forged.pages(64));
+        }
+        node.publish(keeps(&next, 2));
+        if !first {
+            carry(&mut node, forged.pages(64));
+        }
+        let mut root = listener(2);
+        carry(&mut root, full.pages(64));
+        carry(&mut root, next.pages(1));
+        root.publish(keeps(&next, 2));
+        let mut net = Net::new([alone(node), alone(root)]);
+        net.connect(1, 2);
+        net.run(30);
+        net.assert_agreed();
+        let hash = sedge_fleet::testing::hash;
+        for n in [1, 2] {
+            assert_eq!(support::counting_hash(net.node(n), id(EVIL), 0, 256), full.links.last().map(|raw| hash(raw)));
+            assert_eq!(support::counting_hash(net.node(n), id(EVIL), 1, 2), next.links.last().map(|raw| hash(raw)));
+        }
+        net.node(1).restart();
+        net.assert_agreed();
+    }
+}
+
+#[test]
+fn a_fork_that_was_proven_before_cuts_again_once_the_revocation_is_void() {
+    let (one, other) = (history(6, 9, false), history(6, 3, true));
+    let mut node = Node::member(1);
+    node.publish(Object::sign(&key(0), mesh(), &enroller(5, 90)));
+    let enrolled = issued(5, EVIL, 1, &[Role::Device]);
+    node.publish(enrolled.clone());
+    node.handle(Event::Connected { peer: id(8) }, START);
+    let path = [certificate(8, &[Role::Device])];
+    node.handle(Event::Received { peer: id(8), frame: hello_frame(mesh(), &path) }, START);
+    carry(&mut node, one.pages(6));
+    carry(&mut node, other.pages(6));
+    assert_eq!(links_that_count(&node).len(), 2, "up to where they part");
+    // The enroller keeps one side of it.
+    node.publish(Object::sign(&key(5), mesh(), &keeps(&one, 6).body::<Revocation>().unwrap()));
+    carry(&mut node, one.pages(6));
+    assert_eq!(links_that_count(&node).len(), 6, "all that is kept");
+    node.restart();
+    assert_eq!(links_that_count(&node).len(), 6);
+    // Its own word is taken back, and that revocation is not among what is kept.
+    let roll = Roll { certificates: [enrolled.id()].into() };
+    let certificates = KeptCertificates { last: 1, rolls: vec![roll.id()] };
+    node.publish(revocation(0, 5, Kept { certificates, ..Kept::default() }));
+    node.publish(Object::sign(&key(0), mesh(), &roll));
+    assert!(!node.view().revoked.contains_key(&id(EVIL)));
+    assert_eq!(links_that_count(&node).len(), 2);
+    assert_eq!(support::author::evidence(&node).len(), 1);
+    node.restart();
+    assert_eq!(links_that_count(&node).len(), 2);
+}
+
+#[test]
+fn evidence_about_a_revoked_author_is_neither_taken_nor_told() {
+    let (one, other) = (history(4, 9, false), history(4, 3, true));
+    let mut node = listener(1);
+    carry(&mut node, one.pages(4));
+    node.publish(keeps(&one, 4));
+    let sides = [one.links[2..].to_vec(), other.links[2..].to_vec()];
+    let evidence = sedge_fleet::testing::evidence(&key(EVIL), mesh(), &one.doc, 3, sides);
+    carry(&mut node, [evidence_frame(evidence)]);
+    assert_eq!(links_that_count(&node).len(), 4);
+    assert!(support::author::evidence(&node).is_empty());
+}
+
+#[test]
+fn a_thief_signs_no_certificate_under_a_serial_that_was_kept() {
+    let mut net = net();
+    publish(&mut net, 0, Object::sign(&key(0), mesh(), &enroller(5, 90)));
+    publish(&mut net, 0, issued(5, 6, 1, &[Role::Device]));
+    let left = kept(&mut net, 5, 1, None);
+    assert_eq!(left.rolls, [Roll { certificates: [issued(5, 6, 1, &[Role::Device]).id()].into() }]);
+    revoke(&mut net, 0, 5, left.clone());
+    let forged = issued(5, 7, 1, &[Role::Deploy]);
+    let refused = net.node(3).fleet.publish(forged.clone(), START).unwrap_err();
+    assert!(matches!(refused, PublishError::Certificate(_)), "{refused}");
+    // One that takes in the forged one first sees the same once it knows.
+    let mut late = Node::stranger(4);
+    late.publish(certificate(0, &Role::ALL));
+    late.publish(certificate(4, &[Role::Device]));
+    late.publish(Object::sign(&key(0), mesh(), &enroller(5, 90)));
+    late.publish(forged);
+    net.nodes.insert(4, late);
+    net.connect(1, 4);
+    net.run(12);
+    for at in [0, 1, 3, 4] {
+        let members: BTreeSet<_> = net.node(at).view().members.keys().copied().collect();
+        assert_eq!(members, (0..4).chain([4, 6]).map(id).collect(), "at {at}");
+        net.node(at).restart();
+        assert!(!net.node(at).view().members.contains_key(&id(7)));
+    }
+    net.assert_agreed();
+}
+
+#[test]
+fn a_roll_that_no_revocation_names_is_refused() {
+    let mut net = net();
+    let roll = Roll { certificates: [certificate(1, &[Role::Device]).id()].into() };
+    let refused = net.node(0).fleet.publish(Object::sign(&key(0), mesh(), &roll), START).unwrap_err();
+    assert!(matches!(refused, PublishError::Roll(_)), "{refused}");
+}
+
+#[test]
+fn revocations_in_effect_are_kept_first_and_too_many_are_refused() {
+    let mut net = net();
+    publish(&mut net, 0, Object::sign(&key(0), mesh(), &enroller(5, 90)));
+    publish(&mut net, 0, issued(5, 6, 1, &[Role::Device]));
+    // Of those beside and above it, which count for nothing.
+    for subject in [1, 2, 3] {
+        publish(&mut net, 1, revocation(5, subject, Kept::default()));
+    }
+    let just = revocation(5, 6, Kept::default());
+    publish(&mut net, 1, just.clone());
+    let until = Timestamp::from_millis(u64::MAX);
+    let all = net.node(0).fleet.kept_of(id(5), until, None).unwrap().kept;
+    assert!(all.revocations.len() == 4 && all.revocations.contains(&just.id()));
 }

@@ -7,8 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sedge_fleet::{PublishError, RootsRefusal};
-use sedge_statement::{Approvals, Certificate, Kept, NodeId, Object, Revocation, Role, RootVersion, RootsId};
+use sedge_statement::{
+    Approvals, Certificate, Kept, KeptCertificates, NodeId, Object, Revocation, Role, Roll, RootVersion, RootsId,
+};
 use support::{Net, Node, START, certificate, id, key, mesh};
+
+/// The root's certificates of nodes 0 to 3, as it issued them before.
+fn before() -> Roll {
+    Roll { certificates: (0..4).map(|n| Node::first_certificate(n).id()).collect() }
+}
+
+fn kept() -> Kept {
+    Kept { certificates: KeptCertificates { last: 4, rolls: vec![before().id()] }, ..Kept::default() }
+}
 
 fn version(n: u32, previous: RootsId, roots: &[u8], threshold: u8, leaving: &[u8]) -> RootVersion {
     RootVersion {
@@ -17,7 +28,7 @@ fn version(n: u32, previous: RootsId, roots: &[u8], threshold: u8, leaving: &[u8
         roots: roots.iter().map(|n| id(*n)).collect(),
         threshold,
         approvals: Approvals::default(),
-        leaving: leaving.iter().map(|n| (id(*n), Kept { certificates: 4, ..Kept::default() })).collect(),
+        leaving: leaving.iter().map(|n| (id(*n), kept())).collect(),
         at: START,
     }
 }
@@ -135,6 +146,7 @@ fn a_lost_root_is_rotated_out_and_only_what_was_kept_of_it_counts() {
     let next = version(2, first, &[1, 2, 3], 2, &[0]);
     publish(&mut net, 1, signed(1, &next));
     publish(&mut net, 2, signed(2, &next));
+    publish(&mut net, 1, Object::sign(&key(1), mesh(), &before()));
     for at in 1..4 {
         let view = net.node(at).view();
         assert_eq!((view.roots.version, keys(&view.roots.keys)), (2, vec![1, 2, 3]));
@@ -204,4 +216,28 @@ fn a_member_proposes_no_roots() {
     let mine = version(1, mesh().into(), &[0, 2, 3], 2, &[]);
     let refused = net.node(2).fleet.publish(signed(2, &mine), START).unwrap_err();
     assert_eq!(refused, PublishError::Roots(RootsRefusal::NotARoot));
+}
+
+#[test]
+fn what_proves_a_node_stays_small_however_often_the_roots_change_and_whoever_signs_what() {
+    let (mut net, mut previous) = with_three_roots();
+    for n in 2..=40 {
+        let mut next = version(n, previous, &[0, 1, 2], 2, &[]);
+        next.approvals.deploy = u8::try_from(n).unwrap();
+        previous = next.id();
+        // Every root signs, one more than must.
+        for by in 0..3 {
+            publish(&mut net, by, signed(by, &next));
+        }
+    }
+    let path = net.node(1).fleet.certificate_path(id(3));
+    let bytes: usize = path.iter().map(|object| object.to_bytes().len()).sum();
+    assert_eq!(path.len(), 1 + 2 + 39 * 2, "two roots serve for the old and the new ones");
+    assert!(bytes <= 48 << 10, "{bytes} bytes");
+    let mut newcomer = Node::stranger(3);
+    for object in path.into_iter().rev() {
+        newcomer.publish(object);
+    }
+    assert_eq!((newcomer.view().roots.version, newcomer.fleet.admit(id(3), START)), (40, true));
+    println!("40 versions of three roots are proven in {bytes} bytes");
 }

@@ -72,7 +72,10 @@ fn poisoned_time_of_an_authority_goes_with_its_revocation() {
     says_at(&mut net, 2, soon, DocKind::Authority, control(1, soon));
     says_at(&mut net, 2, absurd, DocKind::Authority, control(2, absurd));
     assert_eq!(net.node(1).fleet.verified_time(), absurd);
-    let documents = BTreeMap::from([(DocKind::Authority, LastGood { epoch: 0, seq: 1 })]);
+    let documents = BTreeMap::from([(
+        DocKind::Authority,
+        LastGood { epoch: 0, seq: 1, head: support::hash_at(net.node(0), id(2), 0, 1) },
+    )]);
     let kept = Kept { documents, ..Kept::default() };
     let revocation = Revocation { subject: id(2), kept, reason: "its clock is mad".into(), at: soon };
     let effects = net.node(0).publish(Object::sign(&key(0), mesh(), &revocation));

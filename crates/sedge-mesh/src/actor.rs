@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, PublishError, Write, WriteError};
-use sedge_statement::{DocKind, Kept, NodeId, Object, SecretKey, Timestamp};
+use sedge_fleet::{
+    CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, Write, WriteError,
+};
+use sedge_statement::{DocKind, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +44,7 @@ pub(crate) enum Command {
     Write { kind: DocKind, edits: Vec<Edit>, reply: oneshot::Sender<Result<(), WriteError>> },
     Publish { object: Object, reply: oneshot::Sender<Result<(), PublishError>> },
     Path { node: NodeId, reply: oneshot::Sender<Vec<Object>> },
-    Kept { node: NodeId, until: Timestamp, reply: oneshot::Sender<Kept> },
+    Kept { node: NodeId, until: Timestamp, last: Option<u64>, reply: oneshot::Sender<Result<Remnant, KeepError>> },
     Attach(Box<Attachment>),
     Frame(Inbound),
     Detach { session: SessionId, peer: NodeId, ending: Ending },
@@ -152,9 +154,9 @@ impl Actor {
                 // The caller may have given up.
                 let _ = reply.send(self.fleet.certificate_path(node));
             }
-            Command::Kept { node, until, reply } => {
+            Command::Kept { node, until, last, reply } => {
                 // The caller may have given up.
-                let _ = reply.send(self.fleet.kept_of(node, until));
+                let _ = reply.send(self.fleet.kept_of(node, until, last));
             }
             Command::Attach(attachment) => {
                 let Attachment { id, peer, dialled_by, connection, outbox, first, observed, verdict } = *attachment;

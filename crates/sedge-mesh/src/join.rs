@@ -3,9 +3,11 @@
 //! Goals: one round trip, on a connection whose both ends prove their keys, so that a ticket is bound to the key that redeems it
 //! and a reply to the node that issued it. Non-goals: approval by people, joining without a network.
 //!
-//! Layout: the newcomer opens one bidirectional stream. Each way one frame of `length (u32, little-endian) ‖ version 1
+//! Layout: the newcomer opens one bidirectional stream. Each way one frame of `length (u32, little-endian) ‖ version 2
 //! (1 byte) ‖ canonical postcard`, at most 64 KiB: a [`JoinRequest`] there, a reply back. A version that the other end does not know
 //! is answered with that end's own, so that the words "update this program" can be said at all.
+//!
+//! The newcomer says in the request, signed, under whom it enters the mesh; without that it gets no certificate.
 
 mod client;
 mod server;
@@ -21,7 +23,7 @@ pub use server::{Enroller, Enrolment};
 pub(crate) use server::{EnrollerSlot, JoinHandler};
 
 /// The version spoken here.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The longest message either way, bytes: a path of certificates and the addresses of a few peers fit many times over.
 const MAX_MESSAGE: usize = 64 << 10;
 /// How many peers a reply may name.
@@ -42,6 +44,8 @@ pub struct JoinRequest {
     pub architecture: Architecture,
     /// Its class of hardware.
     pub class: HardwareClass,
+    /// Its [`sedge_statement::Entry`]: that this issuer enrols it.
+    pub entry: Object,
 }
 
 /// Why a newcomer was not enrolled. Numbers are the wire's by order; new ones go last.
@@ -109,7 +113,14 @@ fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Misunderst
 
 #[cfg(test)]
 mod tests {
+    use sedge_statement::{Entry, SecretKey};
+
     use super::*;
+
+    fn entry() -> Object {
+        let key = SecretKey::from_bytes(&[5; 32]);
+        Object::sign(&key, MeshId::from_bytes([1; 32]), &Entry { issuer: NodeId::from_bytes([3; 32]) })
+    }
 
     fn request() -> JoinRequest {
         JoinRequest {
@@ -118,15 +129,17 @@ mod tests {
             name: "unit-7".parse().expect("a name"),
             architecture: "aarch64".parse().expect("an architecture"),
             class: "jetson-orin".parse().expect("a class"),
+            entry: entry(),
         }
     }
 
     #[test]
     fn a_request_has_these_bytes_for_ever() {
-        let mut golden = vec![1];
+        let mut golden = vec![2];
         golden.extend([1; 32]);
         golden.extend([2; 16]);
         golden.extend(b"\x06unit-7\x07aarch64\x0bjetson-orin");
+        golden.extend(entry().to_bytes());
         assert_eq!(encode(&request()), golden);
         assert_eq!(decode::<JoinRequest>(&golden), Ok(request()));
     }
@@ -135,7 +148,7 @@ mod tests {
     fn a_reply_has_these_bytes_for_ever() {
         let peers = vec![(NodeId::from_bytes([3; 32]), vec!["10.0.0.1:9000".parse().expect("an address")])];
         let welcome = JoinReply::Enrolled { genesis: vec![9, 9], certificates: Vec::new(), peers };
-        let mut golden = vec![1, 0, 2, 9, 9, 0, 1];
+        let mut golden = vec![2, 0, 2, 9, 9, 0, 1];
         golden.extend([3; 32]);
         golden.extend([1, 0, 10, 0, 0, 1, 0xa8, 0x46]);
         assert_eq!(encode(&welcome), golden);
@@ -152,7 +165,7 @@ mod tests {
             JoinRefusal::IssuerFailed,
         ];
         for (number, refusal) in (0u8..).zip(refusals) {
-            assert_eq!(encode(&JoinReply::Refused(refusal)), [1, 1, number]);
+            assert_eq!(encode(&JoinReply::Refused(refusal)), [2, 1, number]);
         }
     }
 
@@ -163,7 +176,7 @@ mod tests {
             assert_eq!(decode::<JoinRequest>(&bytes[..cut]), Err(Misunderstood::Malformed), "cut at {cut}");
         }
         let mut newer = bytes;
-        newer[0] = 2;
-        assert_eq!(decode::<JoinRequest>(&newer), Err(Misunderstood::Version(2)));
+        newer[0] = 3;
+        assert_eq!(decode::<JoinRequest>(&newer), Err(Misunderstood::Version(3)));
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, ProtocolHandler};
-use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, PublishError, WriteError};
-use sedge_statement::{DocKind, Kept, NodeId, Object, RelayAddress, Timestamp};
+use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, WriteError};
+use sedge_statement::{DocKind, NodeId, Object, RelayAddress, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -277,11 +277,15 @@ impl Mesh {
         path.await.ok()
     }
 
-    /// What a node said up to a time, by its own clock, as far as it is held here: what a revocation of it keeps. None where the mesh
-    /// stopped.
-    pub async fn kept_of(&self, node: NodeId, until: Timestamp) -> Option<Kept> {
+    /// What a revocation of a node keeps; see [`sedge_fleet::Fleet::kept_of`]. None where the mesh stopped.
+    pub async fn kept_of(
+        &self,
+        node: NodeId,
+        until: Timestamp,
+        last: Option<u64>,
+    ) -> Option<Result<Remnant, KeepError>> {
         let (reply, kept) = oneshot::channel();
-        self.ask(Command::Kept { node, until, reply }).await?;
+        self.ask(Command::Kept { node, until, last, reply }).await?;
         kept.await.ok()
     }
 

@@ -34,6 +34,6 @@ pub fn plan_of(view: &FleetView, now: Timestamp) -> Plan {
 
 /// Who agrees, and how many must.
 fn approvals(published: &sedge_fleet::PublishedDeployment) -> Approvals {
-    let votes = |agreement: &sedge_fleet::Agreement| (agreement.given.len(), usize::from(agreement.needed));
+    let votes = |agreement: &sedge_fleet::Agreement| (agreement.counted, usize::from(agreement.needed));
     Approvals { deployment: votes(&published.agreement), release: votes(&published.release_agreement) }
 }

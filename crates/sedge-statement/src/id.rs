@@ -102,6 +102,14 @@ id32! {
     RootsId
 }
 id32! {
+    /// What a revocation says, whoever signed it: BLAKE3 of its canonical encoding.
+    RevocationId
+}
+id32! {
+    /// What a roll of certificates says, whoever signed it: BLAKE3 of its canonical encoding.
+    RollId
+}
+id32! {
     /// SHA-256 of a file's bytes: its provenance, proven before anything opens the file.
     Sha256
 }

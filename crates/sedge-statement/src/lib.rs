@@ -20,6 +20,7 @@ mod control;
 mod deployment;
 mod document;
 mod enrolment;
+mod entry;
 mod genesis;
 mod id;
 mod key;
@@ -32,6 +33,7 @@ mod profile;
 mod relay;
 mod report;
 mod revocation;
+mod roll;
 mod roots;
 mod selector;
 mod tensor;
@@ -50,8 +52,9 @@ pub use deployment::{
 };
 pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
 pub use enrolment::{EnrolApproval, EnrolRequest, EnrolmentError};
+pub use entry::Entry;
 pub use genesis::{Genesis, GenesisError};
-pub use id::{Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RolloutId, RootsId, Sha256};
+pub use id::{Blake3, IdError, MeshId, NodeId, ObjectId, ReleaseId, RevocationId, RollId, RolloutId, RootsId, Sha256};
 pub use key::{SecretKey, Signature, VerifyError};
 pub use manifest::{
     GgufFacts, HardwareRequirements, KvShape, Manifest, ManifestError, ModelFacts, ModelFile, ModelFormat, ModelType,
@@ -67,7 +70,8 @@ pub use probe::{Asked, Mismatch, Probe, ProbeError, TensorTrial, TextTrial, Tole
 pub use profile::{Accelerator, MemoryPool, Profile, RuntimeFact};
 pub use relay::{RelayAddress, RelayAddressError};
 pub use report::{GateReport, SlotReport, SlotState};
-pub use revocation::{Kept, LastGood, Revocation};
+pub use revocation::{Kept, KeptCertificates, LastGood, Revocation};
+pub use roll::Roll;
 pub use roots::{Approvals, RootVersion, RootVersionError};
 pub use selector::{NodeNames, Selector, SelectorError, Term};
 pub use tensor::{Datatype, Dim, Tensor, TensorError, TensorSpec};

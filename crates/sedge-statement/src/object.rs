@@ -13,6 +13,7 @@ use crate::{MeshId, NodeId, ObjectId};
 
 const DOMAIN: &[u8] = b"sedge/object/1\0";
 const ID_CONTEXT: &str = "sedge object id 1";
+const STATEMENT_CONTEXT: &str = "sedge object statement 1";
 
 /// What an object's body is. Numbers are the wire's; one is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +31,10 @@ impl ObjectKind {
     pub const ROOTS: Self = Self(4);
     /// Two signed heads of one document and the links that prove them apart.
     pub const FORK: Self = Self(5);
+    /// [`crate::Roll`].
+    pub const ROLL: Self = Self(6);
+    /// [`crate::Entry`].
+    pub const ENTRY: Self = Self(7);
 }
 
 /// A type that travels as the body of an [`Object`].
@@ -114,6 +119,11 @@ impl Object {
     /// The object's name: a digest of its canonical bytes, signature included.
     pub fn id(&self) -> ObjectId {
         ObjectId::from_bytes(digest_in(ID_CONTEXT, &self.to_bytes()))
+    }
+
+    /// Names what is said and by whom, whatever the signature: one key can sign the same in many ways.
+    pub fn statement(&self) -> [u8; 32] {
+        digest_in(STATEMENT_CONTEXT, &message(self.kind, &self.mesh, &self.signer, &self.body))
     }
 
     /// What the body is.

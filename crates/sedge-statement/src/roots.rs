@@ -65,6 +65,9 @@ pub enum RootVersionError {
     /// A root cannot leave and stay.
     #[error("a root both leaves and stays")]
     LeavesAndStays,
+    /// Keep less of those who leave.
+    #[error("keeps too much of those who leave")]
+    KeepsTooMuch,
 }
 
 impl RootVersion {
@@ -95,6 +98,9 @@ impl RootVersion {
         }
         if self.leaving.keys().any(|root| self.roots.contains(root)) {
             return Err(RootVersionError::LeavesAndStays);
+        }
+        if !self.leaving.values().all(Kept::is_bounded) || codec::encode(self).len() > Self::MAX_BYTES {
+            return Err(RootVersionError::KeepsTooMuch);
         }
         Ok(())
     }

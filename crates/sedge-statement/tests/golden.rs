@@ -53,10 +53,21 @@ fn certificate() -> Certificate {
 
 fn kept() -> Kept {
     Kept {
-        certificates: 7,
+        certificates: KeptCertificates { last: 7, rolls: vec![roll().id()] },
         revocations: BTreeSet::from([ObjectId::from_bytes([3; 32])]),
-        documents: BTreeMap::from([(DocKind::Authority, LastGood { epoch: 1, seq: 40 })]),
+        documents: BTreeMap::from([(
+            DocKind::Authority,
+            LastGood { epoch: 1, seq: 40, head: ChangeHash::from_bytes([6; 32]) },
+        )]),
     }
+}
+
+fn roll() -> Roll {
+    Roll { certificates: BTreeSet::from([ObjectId::from_bytes([4; 32]), ObjectId::from_bytes([5; 32])]) }
+}
+
+fn entry() -> Entry {
+    Entry { issuer: key(1).node_id() }
 }
 
 fn revocation() -> Revocation {
@@ -265,6 +276,10 @@ fn book() -> String {
     line("certificate", hex(object.to_bytes()));
     line("certificate-id", object.id().to_string());
     line("revocation", hex(Object::sign(&key(1), mesh, &revocation()).to_bytes()));
+    line("revocation-id", revocation().id().to_string());
+    line("roll", hex(Object::sign(&key(1), mesh, &roll()).to_bytes()));
+    line("roll-id", roll().id().to_string());
+    line("entry", hex(Object::sign(&key(2), mesh, &entry()).to_bytes()));
     line("roots", hex(Object::sign(&key(1), mesh, &roots(mesh)).to_bytes()));
     line("roots-id", roots(mesh).id().to_string());
     line("release", hex(release().to_bytes()));
@@ -306,6 +321,10 @@ fn what_was_encoded_reads_back_equal() {
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Certificate>().unwrap(), certificate());
     let object = Object::sign(&key(1), mesh, &revocation());
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Revocation>().unwrap(), revocation());
+    let object = Object::sign(&key(1), mesh, &roll());
+    assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Roll>().unwrap(), roll());
+    let object = Object::sign(&key(2), mesh, &entry());
+    assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<Entry>().unwrap(), entry());
     let object = Object::sign(&key(1), mesh, &roots(mesh));
     assert_eq!(Object::open(&object.to_bytes(), mesh).unwrap().body::<RootVersion>().unwrap(), roots(mesh));
     assert_eq!(enrol_request().to_string().parse::<EnrolRequest>().unwrap(), enrol_request());
@@ -327,4 +346,30 @@ fn what_was_encoded_reads_back_equal() {
     }
     let json = serde_json::to_string(&release()).unwrap();
     assert_eq!(serde_json::from_str::<Release>(&json).unwrap(), release());
+}
+
+#[test]
+fn the_largest_revocation_and_the_largest_roll_fit_their_objects() {
+    let id = |n: usize| {
+        let mut bytes = [0xff; 32];
+        bytes[..8].copy_from_slice(&n.to_be_bytes());
+        bytes
+    };
+    let last = LastGood { epoch: u32::MAX, seq: u64::MAX, head: ChangeHash::from_bytes([6; 32]) };
+    let certificates =
+        KeptCertificates { last: u64::MAX, rolls: (0..Kept::MAX_ROLLS).map(|n| RollId::from_bytes(id(n))).collect() };
+    let kept = Kept {
+        certificates,
+        revocations: (0..Kept::MAX_REVOCATIONS).map(|n| ObjectId::from_bytes(id(n))).collect(),
+        documents: [DocKind::Authority, DocKind::Node, DocKind::Gate].map(|kind| (kind, last)).into(),
+    };
+    let at = Timestamp::from_millis(u64::MAX);
+    let full = Revocation { subject: key(2).node_id(), kept, reason: "x".repeat(Revocation::MAX_REASON), at };
+    assert!(full.is_bounded());
+    let (_, mesh) = genesis().sign(&key(1));
+    assert_eq!(Object::sign(&key(1), mesh, &full).body::<Revocation>().unwrap(), full);
+    let full = Roll { certificates: (0..Roll::MAX).map(|n| ObjectId::from_bytes(id(n))).collect() };
+    assert_eq!(Object::sign(&key(1), mesh, &full).body::<Roll>().unwrap(), full);
+    let more = Roll { certificates: (0..=Roll::MAX).map(|n| ObjectId::from_bytes(id(n))).collect() };
+    assert!(Object::sign(&key(1), mesh, &more).body::<Roll>().is_err());
 }

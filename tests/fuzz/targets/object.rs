@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sedge_statement::{
-    Certificate, Genesis, MeshId, Object, ObjectBody, ObjectKind, Revocation, RootVersion, SecretKey,
+    Certificate, Entry, Genesis, MeshId, Object, ObjectBody, ObjectKind, Revocation, Roll, RootVersion, SecretKey,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeTuple};
 
@@ -33,6 +33,8 @@ const GENESIS: u16 = ObjectKind::GENESIS.0;
 const CERTIFICATE: u16 = ObjectKind::CERTIFICATE.0;
 const REVOCATION: u16 = ObjectKind::REVOCATION.0;
 const ROOTS: u16 = ObjectKind::ROOTS.0;
+const ROLL: u16 = ObjectKind::ROLL.0;
+const ENTRY: u16 = ObjectKind::ENTRY.0;
 
 fuzz_target!(|bytes: &[u8]| {
     let mesh = MeshId::from_bytes([0; 32]);
@@ -44,11 +46,13 @@ fuzz_target!(|bytes: &[u8]| {
 
     let Some((kind, body)) = bytes.split_first() else { return };
     let key = SecretKey::from_bytes(&[7; 32]);
-    let signed = match kind % 4 {
+    let signed = match kind % 6 {
         0 => Object::sign(&key, mesh, &Raw::<GENESIS>(body.to_vec())),
         1 => Object::sign(&key, mesh, &Raw::<CERTIFICATE>(body.to_vec())),
         2 => Object::sign(&key, mesh, &Raw::<REVOCATION>(body.to_vec())),
-        _ => Object::sign(&key, mesh, &Raw::<ROOTS>(body.to_vec())),
+        3 => Object::sign(&key, mesh, &Raw::<ROOTS>(body.to_vec())),
+        4 => Object::sign(&key, mesh, &Raw::<ROLL>(body.to_vec())),
+        _ => Object::sign(&key, mesh, &Raw::<ENTRY>(body.to_vec())),
     };
     let encoded = signed.to_bytes();
     let Ok(object) = Object::open(&encoded, mesh) else {
@@ -70,6 +74,13 @@ fuzz_target!(|bytes: &[u8]| {
         if version.check().is_ok() {
             assert!(usize::from(version.threshold) * 2 > version.roots.len());
         }
+    }
+    if let Ok(roll) = object.body::<Roll>() {
+        assert_eq!(Object::sign(&key, mesh, &roll).to_bytes(), encoded, "a roll has two encodings");
+        assert!(roll.certificates.len() <= Roll::MAX);
+    }
+    if let Ok(entry) = object.body::<Entry>() {
+        assert_eq!(Object::sign(&key, mesh, &entry).to_bytes(), encoded, "an entry has two encodings");
     }
     let own = MeshId::from_bytes(*object.id().as_bytes());
     if let Ok(genesis) = Genesis::open(&encoded, own) {

@@ -110,8 +110,12 @@ pub enum Request {
     MeshShow,
     /// Proposes the next version of the roots, and signs it. Answer: [`MeshShown`](super::MeshShown).
     MeshRotate(RotateRequest),
-    /// Signs the version of the roots that was proposed. Answer: [`MeshShown`](super::MeshShown).
-    MeshApprove,
+    /// Signs a version of the roots that was proposed. Answer: [`MeshShown`](super::MeshShown).
+    MeshApprove {
+        /// The first digits of its id; needed where more than one waits.
+        #[serde(default)]
+        id: Option<String>,
+    },
     /// Asks the model in a slot. Answer: [`Inference`](super::Inference).
     Infer {
         /// The slot.

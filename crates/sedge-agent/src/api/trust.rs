@@ -1,8 +1,11 @@
 //! The mesh itself: its roots, who is revoked, and what waits for further signatures.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use sedge_statement::{CellPath, LabelKey, LabelValue, MeshId, MeshName, NodeId, NodeName, RootsId, Timestamp};
+use sedge_statement::{
+    CellPath, DocKind, Kept, LabelKey, LabelValue, MeshId, MeshName, NodeId, NodeName, RevocationId, RootsId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// Takes back what a node may say, for ever.
@@ -19,6 +22,9 @@ pub struct RevokeRequest {
     /// The last node that it rightly enrolled; `none` voids every certificate it issued. By default all stay.
     #[serde(default)]
     pub last_enrolled: Option<String>,
+    /// Which of the revocations that other roots proposed is signed: the first digits of its id.
+    #[serde(default)]
+    pub proposed: Option<String>,
 }
 
 /// A revocation that was signed here.
@@ -36,6 +42,8 @@ pub struct Revoked {
     pub needed: usize,
     /// How many of the certificates that it issued stay.
     pub certificates_kept: u64,
+    /// Its id, by which other roots name it.
+    pub id: RevocationId,
 }
 
 /// Gives a node other labels, or another cell.
@@ -128,8 +136,8 @@ pub struct RootsShown {
 pub struct ProposedRoots {
     /// What it would be.
     pub roots: RootsShown,
-    /// Which roots would leave.
-    pub leaving: Vec<Named>,
+    /// Which roots would leave, and what is kept of them.
+    pub leaving: Vec<LeavingRoot>,
     /// Who signed it.
     pub signed_by: Vec<Named>,
     /// How many of the present roots have yet to sign.
@@ -138,11 +146,56 @@ pub struct ProposedRoots {
     pub lacks_new: usize,
 }
 
+/// A root that leaves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeavingRoot {
+    /// Which.
+    #[serde(flatten)]
+    pub node: Named,
+    /// What of its word is kept.
+    pub kept: KeptShown,
+}
+
+/// What of a node's word is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeptShown {
+    /// The serial of the last certificate.
+    pub certificates: u64,
+    /// How many revocations.
+    pub revocations: usize,
+    /// The last link of each kind of documents, as epoch and link.
+    pub documents: BTreeMap<DocKind, (u32, u64)>,
+}
+
+impl From<&Kept> for KeptShown {
+    fn from(kept: &Kept) -> Self {
+        Self {
+            certificates: kept.certificates.last,
+            revocations: kept.revocations.len(),
+            documents: kept.documents.iter().map(|(kind, last)| (*kind, (last.epoch, last.seq))).collect(),
+        }
+    }
+}
+
+impl fmt::Display for KeptShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "keeping {} certificates and {} revocations of its", self.certificates, self.revocations)?;
+        for (kind, (epoch, link)) in &self.documents {
+            write!(f, ", its {kind} documents up to link {link} of epoch {epoch}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A revocation on its way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PendingRevocation {
+    /// Its id.
+    pub id: RevocationId,
     /// Of whom.
     pub node: Named,
+    /// What of its word is kept.
+    pub kept: KeptShown,
     /// Why.
     pub reason: String,
     /// Which roots signed it.
@@ -156,6 +209,9 @@ pub struct PendingRevocation {
 pub struct Approvals {
     /// Who does, its author first of all.
     pub by: Vec<String>,
+    /// For how many of them that counts: those who may be another one's making count with it, as one.
+    #[serde(default)]
+    pub counted: usize,
     /// How many must.
     pub needed: u8,
 }

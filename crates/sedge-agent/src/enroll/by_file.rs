@@ -42,8 +42,8 @@ pub fn join_by_approval(home: &Path, approval: EnrolApproval) -> Result<Joined, 
     let own: Option<Certificate> = objects.first().and_then(|object| object.body().ok());
     let own = own.filter(|certificate| certificate.subject == node);
     let own = own.ok_or_else(|| ApiError::refused("the approval is of another node", REMEDY))?;
-    begin(&home.store, &genesis, mesh, node, objects.into_iter().rev())?;
     let issuer = own.issuer;
+    begin(&home, &genesis, mesh, issuer, objects.into_iter().rev())?;
     let sightings = known.iter().flat_map(|(node, at)| {
         at.iter().map(move |addr| Sighting { node: *node, addr: *addr, seen: now(), proven: *node == issuer })
     });
@@ -89,8 +89,7 @@ impl Core {
                 not_before: own.not_before,
                 not_after: own.not_after,
             };
-            let object = self.issue(&view, certificate)?;
-            self.publish_object(object).await?;
+            self.issue(&view, certificate).await?;
         }
         let gone = || ApiError::failed("the agent is stopping", "Start it again.");
         let path = self.mesh.path_of(asked.node).await.ok_or_else(gone)?;

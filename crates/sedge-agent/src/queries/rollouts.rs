@@ -128,7 +128,7 @@ fn whole(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollout
 
 fn approvals(planned: &Planned, agreement: &sedge_fleet::Agreement) -> Approvals {
     let by = agreement.given.iter().map(|node| name_of(&planned.view, *node).to_string()).collect();
-    Approvals { by, needed: agreement.needed }
+    Approvals { by, counted: agreement.counted, needed: agreement.needed }
 }
 
 fn terms(planned: &Planned, published: &PublishedDeployment, plan: &RolloutPlan) -> RolloutTerms {

@@ -47,9 +47,8 @@ impl Core {
         let revision = before.revision.saturating_add(1);
         let (not_before, not_after) = (before.not_before.max(own.not_before), own.not_after);
         let certificate = Certificate { labels, cell, revision, not_before, not_after, ..before.clone() };
-        let object = self.issue(&view, certificate)?;
+        let object = self.issue(&view, certificate).await?;
         let serial = object.body::<Certificate>().map_or(0, |certificate| certificate.serial);
-        self.publish_object(object).await?;
         let me = self.me();
         let counts = |c: &Certificate| (c.issuer, c.serial) == (me, serial);
         if !self.view().members.get(&id).is_some_and(counts) {

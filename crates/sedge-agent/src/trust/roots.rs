@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sedge_fleet::{FleetView, Proposal, Roots};
-use sedge_statement::{Certificate, NodeId, Role, RootVersion, RootsId};
+use sedge_statement::{Certificate, NodeId, Role, RootVersion, RootVersionError, RootsId};
 
 use super::named;
-use crate::api::{ApiError, MeshShown, PendingRevocation, ProposedRoots, RootsShown, RotateRequest};
+use crate::api::{
+    ApiError, KeptShown, LeavingRoot, MeshShown, PendingRevocation, ProposedRoots, RootsShown, RotateRequest,
+};
 use crate::core::{Core, now};
-use crate::queries::member;
+use crate::queries::{by_prefix, member, name_of};
 
 impl Core {
     /// The mesh as this node knows it.
@@ -19,6 +21,8 @@ impl Core {
         let pending = view.pending_revocations.iter().map(|(revocation, by)| PendingRevocation {
             node: named(&view, revocation.subject),
             reason: revocation.reason.clone(),
+            id: revocation.id(),
+            kept: KeptShown::from(&revocation.kept),
             signed_by: by.iter().map(|root| named(&view, *root)).collect(),
             lacks: usize::from(view.roots.threshold).saturating_sub(by.len()),
         });
@@ -46,11 +50,13 @@ impl Core {
                 return Err(ApiError::usage(format!("{text} is a root already"), "`sedge mesh show` lists the roots."));
             }
         }
-        let mut leaving = BTreeMap::new();
+        let (mut leaving, mut rolls) = (BTreeMap::new(), Vec::new());
         for text in &request.remove {
             let node = root(&view, text)?;
             roots.remove(&node);
-            leaving.insert(node, self.kept_until(node, request.good_until).await?);
+            let remnant = self.kept_until(node, request.good_until, None).await?;
+            leaving.insert(node, remnant.kept);
+            rolls.extend(remnant.rolls);
         }
         let least = u8::try_from(roots.len() / 2 + 1).unwrap_or(u8::MAX);
         let unchanged = roots == view.roots.keys;
@@ -74,38 +80,54 @@ impl Core {
             at: now(),
         };
         version.check().map_err(|error| {
-            let remedy =
-                format!("At least {least} of {} roots must agree; nothing was published.", version.roots.len());
+            let remedy = match error {
+                RootVersionError::KeepsTooMuch => {
+                    "Remove fewer at once, or keep less of them with --good-until; nothing was published.".to_owned()
+                }
+                _ => format!("At least {least} of {} roots must agree; nothing was published.", version.roots.len()),
+            };
             ApiError::usage(error, &remedy)
         })?;
-        self.sign(&view, &version).await
+        self.say(&view, &version).await?;
+        self.say_all(&view, &rolls).await?;
+        self.take_office().await?;
+        Ok(self.mesh_shown())
     }
 
-    /// Signs the one version of the roots that was proposed.
-    pub(crate) async fn sign_roots(&self) -> Result<MeshShown, ApiError> {
+    /// Signs a version of the roots that was proposed: the one of that id, or the only one.
+    pub(crate) async fn sign_roots(&self, id: Option<String>) -> Result<MeshShown, ApiError> {
         let _turn = self.authoring.lock().await;
         let view = self.view();
         let me = self.me();
         let mine = |p: &&Proposal| view.roots.keys.contains(&me) || p.version.roots.contains(&me);
         let open: Vec<&Proposal> = view.proposed.iter().filter(mine).filter(|p| !p.signers.contains(&me)).collect();
-        match open.as_slice() {
-            [] => Err(ApiError::refused(
+        let version = match (id, open.as_slice()) {
+            (Some(text), _) => {
+                let ids = open.iter().map(|proposal| proposal.version.id());
+                let id = by_prefix("version of the roots that waits for this node", &text, ids, "sedge mesh show")?;
+                open.iter().map(|proposal| &proposal.version).find(|version| version.id() == id)
+            }
+            (None, [one]) => Some(&one.version),
+            (None, _) => None,
+        };
+        match (version, open.as_slice()) {
+            (Some(version), _) => {
+                self.say(&view, version).await?;
+                self.take_office().await?;
+                Ok(self.mesh_shown())
+            }
+            (None, []) => Err(ApiError::refused(
                 "no version of the roots waits for this node's signature",
                 "`sedge mesh show` lists what was proposed, and who signed it.",
             )),
-            [one] => self.sign(&view, &one.version).await,
-            several => Err(ApiError::refused(
-                format!("{} different versions of the roots wait", several.len()),
-                "Settle on one with the other roots: propose it anew with `sedge mesh rotate` on one root, and approve on the others \
-                 before anybody proposes another.",
-            )),
+            (None, several) => {
+                let each = several.iter().map(|proposal| told(&view, &proposal.version));
+                Err(ApiError::refused(
+                    format!("{} versions of the roots wait: {}", several.len(), each.collect::<Vec<_>>().join("; ")),
+                    "Name the one to sign: `sedge mesh approve ID`, by the first digits of its id.",
+                ))
+            }
         }
-    }
-
-    async fn sign(&self, view: &FleetView, version: &RootVersion) -> Result<MeshShown, ApiError> {
-        self.say(view, version).await?;
-        self.take_office().await?;
-        Ok(self.mesh_shown())
     }
 
     fn is_root(&self, view: &FleetView) -> Result<(), ApiError> {
@@ -125,14 +147,13 @@ impl Core {
         let cell = sedge_statement::CellPath::root();
         let revision = own.revision.saturating_add(1);
         let certificate = Certificate { roles, cell, revision, not_after: None, ..own.clone() };
-        let object = self.issue(&view, certificate)?;
-        self.publish_object(object).await?;
+        self.issue(&view, certificate).await?;
         Ok(Some(view.roots.id))
     }
 }
 
-/// Gives this node a root's certificate as soon as it is one: the last signature may come from elsewhere. Once for each version of the roots: another
-/// root may see to it that what it gives itself does not count, and every try takes a serial.
+/// Gives this node a root's certificate as soon as it is one: the last signature may come from elsewhere. Once for each version of the roots: what a
+/// root gives itself counts, whatever other roots certify.
 pub(crate) async fn hold_office(core: Arc<Core>) {
     let mut views = core.mesh.view();
     let mut tried = None;
@@ -180,6 +201,15 @@ fn shown(view: &FleetView, roots: &Roots) -> RootsShown {
     }
 }
 
+/// A version of the roots on a line: its id, who they are, and what it keeps of those who leave.
+fn told(view: &FleetView, version: &RootVersion) -> String {
+    let name = |root: &NodeId| name_of(view, *root).to_string();
+    let roots: Vec<String> = version.roots.iter().map(name).collect();
+    let leaving =
+        version.leaving.iter().map(|(root, kept)| format!(", without {}, {}", name(root), KeptShown::from(kept)));
+    format!("{} ({} of {}{})", version.id().short(), version.threshold, roots.join(", "), leaving.collect::<String>())
+}
+
 fn shown_proposal(view: &FleetView, Proposal { version, signers }: &Proposal) -> ProposedRoots {
     let lacks = |keys: &BTreeSet<NodeId>, threshold: u8| {
         usize::from(threshold).saturating_sub(keys.intersection(signers).count())
@@ -194,7 +224,11 @@ fn shown_proposal(view: &FleetView, Proposal { version, signers }: &Proposal) ->
     };
     ProposedRoots {
         roots: shown(view, &roots),
-        leaving: version.leaving.keys().map(|root| named(view, *root)).collect(),
+        leaving: version
+            .leaving
+            .iter()
+            .map(|(root, kept)| LeavingRoot { node: named(view, *root), kept: KeptShown::from(kept) })
+            .collect(),
         signed_by: signers.iter().map(|root| named(view, *root)).collect(),
         lacks_old: lacks(&view.roots.keys, view.roots.threshold),
         lacks_new: lacks(&version.roots, version.threshold),

@@ -20,7 +20,7 @@ use crate::words::{now, show_age};
 pub(crate) async fn run(home: &Path, command: TrustCommand, screen: &Screen) -> Result<(), Failure> {
     let request = match command {
         TrustCommand::Show => Request::MeshShow,
-        TrustCommand::Approve => Request::MeshApprove,
+        TrustCommand::Approve { id } => Request::MeshApprove { id },
         TrustCommand::Rotate(args) => Request::MeshRotate(RotateRequest {
             add: args.add,
             remove: args.remove,
@@ -36,8 +36,8 @@ pub(crate) async fn run(home: &Path, command: TrustCommand, screen: &Screen) -> 
 
 /// `sedge node revoke`
 pub(crate) async fn revoke(home: &Path, args: RevokeArgs, screen: &Screen) -> Result<(), Failure> {
-    let RevokeArgs { node, reason, good_until, last_enrolled } = args;
-    let request = Request::NodeRevoke(RevokeRequest { node, reason, good_until, last_enrolled });
+    let RevokeArgs { node, reason, good_until, last_enrolled, proposed } = args;
+    let request = Request::NodeRevoke(RevokeRequest { node, reason, good_until, last_enrolled, proposed });
     let revoked: Revoked = ask(home, &request).await?;
     screen.show(&revoked, |revoked, _| {
         let name = revoked.name.as_ref().map_or_else(|| revoked.node.short(), ToString::to_string);
@@ -80,7 +80,9 @@ fn text(mesh: &MeshShown, paint: Paint) -> String {
     lines.extend(mesh.pending_revocations.iter().map(|pending| {
         let (node, by) = (who(&pending.node), names(&pending.signed_by));
         format!(
-            "\nThe revocation of {node} is signed by {by}, and lacks {}: `sedge node revoke {node}`.",
+            "\nThe revocation {} of {node}, {}, is signed by {by}, and lacks {}: `sedge node revoke {node}`.",
+            pending.id.short(),
+            pending.kept,
             roots(pending.lacks)
         )
     }));
@@ -89,11 +91,12 @@ fn text(mesh: &MeshShown, paint: Paint) -> String {
 
 fn proposed(proposal: &ProposedRoots) -> String {
     let RootsShown { version, keys, threshold, release_approvals, deploy_approvals, .. } = &proposal.roots;
-    let leaving =
-        if proposal.leaving.is_empty() { String::new() } else { format!("; {} leave", names(&proposal.leaving)) };
+    let leaving: String =
+        proposal.leaving.iter().map(|root| format!("; {} leaves, {}", who(&root.node), root.kept)).collect();
     format!(
-        "\nProposed as version {version}: {threshold} of {}{leaving}; a release takes {}, a deployment {}.\nSigned by {}; lacks {} of the \
+        "\nProposed as version {version}, {}: {threshold} of {}{leaving}; a release takes {}, a deployment {}.\nSigned by {}; lacks {} of the \
          present ones and {} of its own: `sedge mesh approve` there.",
+        proposal.roots.id.short(),
         names(keys),
         authorities(*release_approvals),
         authorities(*deploy_approvals),

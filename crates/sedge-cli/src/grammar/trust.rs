@@ -17,8 +17,11 @@ pub(crate) enum TrustCommand {
     )]
     Rotate(RotateArgs),
     /// Sign the roots that were proposed
-    #[command(after_help = "Example:\n  sedge mesh show && sedge mesh approve")]
-    Approve,
+    #[command(after_help = "Example:\n  sedge mesh show && sedge mesh approve\n  sedge mesh approve 4f1c20")]
+    Approve {
+        /// The first digits of its id, where more than one version waits
+        id: Option<String>,
+    },
 }
 
 /// `sedge mesh rotate`
@@ -58,6 +61,9 @@ pub(crate) struct RevokeArgs {
     /// The last node that it rightly enrolled, or none; whom it enrolled after is no member [default: all stay]
     #[arg(long, value_name = "NODE")]
     pub(crate) last_enrolled: Option<String>,
+    /// Sign the revocation of this id that another root proposed; `sedge mesh show` lists them
+    #[arg(long, value_name = "ID", conflicts_with_all = ["good_until", "last_enrolled", "reason"])]
+    pub(crate) proposed: Option<String>,
 }
 
 /// `sedge node label`

@@ -46,6 +46,9 @@ impl Documents {
         if self.is_over(&id) {
             return Offered::Known;
         }
+        if let Some(end) = self.end_of(&id) {
+            return self.offer_of_revoked(peer, segment, end);
+        }
         let (cut, room) = (self.cut_of(&id), self.room(&id));
         let Some(chain) = self.chains.get_mut(&id) else { return self.begin(peer, segment, room) };
         match chain.relation(&segment) {
@@ -134,8 +137,12 @@ impl Documents {
             return Ok(None);
         }
         let Some((id, needless)) = self.forks.keep(&evidence) else { return Ok(None) };
+        let mut writes: Vec<Write> = needless.iter().map(|old| removal(record::fork_key(old))).collect();
+        writes.push(Write { key: record::fork_key(&id), value: Some(evidence.to_bytes()) });
+        if self.is_revoked(&doc.author) {
+            return Ok(Some(Forked { id, writes }));
+        }
         self.staged.forget_author(doc.author);
-        let mut writes = Vec::new();
         if let Some(chain) = self.chains.get_mut(&doc) {
             let held = chain.held();
             chain.cut_before(from)?;
@@ -147,8 +154,6 @@ impl Documents {
         for id in over.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             writes.extend(self.remove(&id));
         }
-        writes.extend(needless.iter().map(|old| removal(record::fork_key(old))));
-        writes.push(Write { key: record::fork_key(&id), value: Some(evidence.to_bytes()) });
         Ok(Some(Forked { id, writes }))
     }
 }

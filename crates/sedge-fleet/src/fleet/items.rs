@@ -5,7 +5,8 @@ use sedge_statement::{NodeId, Object, ObjectError, ObjectId, ObjectKind, Revocat
 use super::{Effect, Fleet, send, send_all};
 use crate::documents::Documents;
 use crate::frame::{Cause, Frame, Item};
-use crate::membership::{CertificateRefusal, RevocationRefusal, RootsRefusal};
+use crate::membership::{CertificateRefusal, EntryRefusal, RevocationRefusal, RollRefusal, RootsRefusal};
+use crate::objects::Room;
 use crate::record::{self, Write};
 use crate::{Finding, FindingKind};
 
@@ -31,6 +32,12 @@ pub enum PublishError {
     /// The version of the roots is not kept; propose one that can hold, as a root.
     #[error("the version of the roots {0}")]
     Roots(#[from] RootsRefusal),
+    /// The roll is not kept; publish what names it first.
+    #[error("the roll {0}")]
+    Roll(#[from] RollRefusal),
+    /// Under whom its signer entered the mesh is not kept; publish its certificate first.
+    #[error("the word of who enrolled its signer {0}")]
+    Entry(#[from] EntryRefusal),
     /// Its signer has published as much as one signer may.
     #[error("its signer has published too much")]
     OverQuota,
@@ -60,34 +67,58 @@ impl Fleet {
         if self.objects.contains(&id) {
             return Ok(None);
         }
-        if !self.objects.has_room(&object, bytes) {
-            return Err(PublishError::OverQuota);
-        }
+        let gone = match self.objects.room(&id, &object, bytes) {
+            _ if self.membership.is_kept_by_name(&id, &object) => None,
+            Room::Free => None,
+            Room::InPlaceOf(other) => Some(other),
+            Room::Said => return Ok(None),
+            Room::None => return Err(PublishError::OverQuota),
+        };
         match object.kind() {
             ObjectKind::CERTIFICATE => {
                 // One without a path could be made by anybody, in any number: it comes again once its issuer's is here.
-                self.membership.judge(&object.body()?)?;
+                self.membership.judge(&id, &object.body()?)?;
                 self.membership.insert(&object)?;
             }
             ObjectKind::REVOCATION => self.membership.add_revocation(&object)?,
             ObjectKind::ROOTS => self.membership.add_roots(&object)?,
+            ObjectKind::ROLL if self.is_known(&object.signer()) => self.membership.add_roll(&object)?,
+            ObjectKind::ENTRY => self.membership.add_entry(&object)?,
             _ if self.is_known(&object.signer()) => {}
             _ => return Err(PublishError::NotAMember),
         }
+        gone.iter().for_each(|other| self.forget(other));
         let write = Write { key: record::object_key(&id), value: Some(object.to_bytes()) };
         self.objects.insert(id, object, bytes);
         Ok(Some(write))
     }
 
+    fn forget(&mut self, id: &ObjectId) {
+        self.objects.remove(id);
+        self.debris.push(Write { key: record::object_key(id), value: None });
+    }
+
+    /// Judges anew who is a member, and what takes room, where anything was added that others hang on.
+    pub(super) fn judge(&mut self) {
+        if self.membership.settle() {
+            let membership = &self.membership;
+            self.objects.recount(|id, object| membership.is_in_effect(id, object));
+            self.membership.shed().iter().for_each(|id| self.forget(id));
+        }
+    }
+
     /// Brings what was kept into effect: whose word is taken back says no more, and is heard no more.
     pub(super) fn settle(&mut self, out: &mut Vec<Effect>) {
-        self.membership.settle();
+        self.judge();
         let adopted: Vec<Write> =
             self.membership.take_adopted().iter().map(|(version, id)| record::roots(*version, id)).collect();
         if !adopted.is_empty() {
             out.push(Effect::Persist(adopted));
         }
-        self.documents.limit(self.membership.all_revoked());
+        let limited = self.documents.limit(self.membership.all_revoked());
+        if !limited.is_empty() {
+            out.push(Effect::Persist(limited));
+        }
         let revoked = self.peers.iter().filter(|(id, peer)| !peer.dismissed && self.membership.revoked(id).is_some());
         for peer in revoked.map(|(id, _)| *id).collect::<Vec<NodeId>>() {
             self.dismiss(peer, out);
@@ -175,7 +206,7 @@ impl Fleet {
                     Err(reason) => refused.push((object, bytes, reason)),
                 }
             }
-            self.membership.settle();
+            self.judge();
             if refused.is_empty() || fresh.len() == before {
                 for (object, _, reason) in refused {
                     self.note_refused(&object, reason, out);
@@ -194,8 +225,12 @@ impl Fleet {
             PublishError::Certificate(CertificateRefusal::UnknownIssuer) => return,
             // The root that proposed it is on its way too.
             PublishError::Roots(RootsRefusal::NotARoot) => return,
+            // What names it, or the certificate, is on its way too.
+            PublishError::Roll(RollRefusal::NotNamed) | PublishError::Entry(EntryRefusal::NotEnrolled) => return,
             PublishError::Certificate(_) | PublishError::Object(_) => FindingKind::BadCertificate,
-            PublishError::Revocation(_) | PublishError::Roots(_) => FindingKind::NotAllowed,
+            PublishError::Revocation(_) | PublishError::Roots(_) | PublishError::Roll(_) | PublishError::Entry(_) => {
+                FindingKind::NotAllowed
+            }
         };
         if self.is_known(&object.signer()) {
             self.note(Finding::new(kind, object.signer(), None, reason), out);
@@ -210,7 +245,8 @@ impl Fleet {
             Ok(evidence) => evidence,
             Err(error) => return self.fault(peer, format_args!("evidence: {error}"), out),
         };
-        if !self.is_known(&evidence.doc().author) {
+        let author = evidence.doc().author;
+        if !self.is_known(&author) || self.membership.revoked(&author).is_some() {
             return;
         }
         match self.documents.accept(evidence) {

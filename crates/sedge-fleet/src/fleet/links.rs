@@ -26,7 +26,8 @@ impl Fleet {
             return self.fault(peer, "a document of a scope that is not in use", out);
         }
         // Told before any signature is checked: in a mesh every link arrives from several neighbours.
-        let held = self.documents.chain(&doc).and_then(|chain| chain.hash_at(head.seq));
+        let counting = self.documents.chain(&doc).filter(|chain| chain.len() > 0);
+        let held = counting.and_then(|chain| chain.hash_at(head.seq));
         if held == Some(head.head) {
             if let Some(state) = self.peers.get_mut(&peer) {
                 state.closed_gap(&doc);

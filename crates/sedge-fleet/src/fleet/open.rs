@@ -24,7 +24,7 @@ use crate::chain::{AdoptError, Chain, Link};
 use crate::documents::Documents;
 use crate::finding::Findings;
 use crate::fork::{Evidence, EvidenceError};
-use crate::objects::Objects;
+use crate::objects::{Objects, Room};
 use crate::record::{self, Key};
 use crate::view::Fold;
 use crate::{Finding, FindingKind, Membership, Write};
@@ -167,12 +167,24 @@ impl Fleet {
     /// Objects were acceptable in the order they came, which the store does not keep: all go in, and are judged together.
     fn restore_objects(&mut self, objects: BTreeMap<ObjectId, (Object, usize)>) {
         for (id, (object, bytes)) in objects {
+            // Both of two that say the same are stored where a power cut came between the second and the removal of the first.
+            let needless = match self.objects.room(&id, &object, bytes) {
+                Room::Said => true,
+                Room::None => !Objects::is_of_known_kind(&object),
+                Room::Free | Room::InPlaceOf(_) => false,
+            };
+            if needless {
+                self.debris.push(Write { key: record::object_key(&id), value: None });
+                continue;
+            }
             let restored = match object.kind() {
-                ObjectKind::CERTIFICATE => self.membership.insert(&object).is_ok(),
+                ObjectKind::CERTIFICATE => self.membership.restore(&object).is_ok(),
                 ObjectKind::REVOCATION => {
                     object.body().map(|r| self.membership.put_revocation(id, object.signer(), r)).is_ok()
                 }
                 ObjectKind::ROOTS => object.body().map(|v| self.membership.put_roots(object.signer(), v)).is_ok(),
+                ObjectKind::ROLL => object.body().map(|roll| self.membership.put_roll(roll)).is_ok(),
+                ObjectKind::ENTRY => object.body().map(|e| self.membership.put_entry(object.signer(), e)).is_ok(),
                 _ => true,
             };
             if restored {
@@ -182,8 +194,9 @@ impl Fleet {
                 self.findings.note(Finding::new(FindingKind::BadCertificate, object.signer(), None, detail));
             }
         }
-        self.membership.settle();
-        self.documents.limit(self.membership.all_revoked());
+        self.judge();
+        // No document is here yet that this could take anything of.
+        let _ = self.documents.limit(self.membership.all_revoked());
     }
 }
 

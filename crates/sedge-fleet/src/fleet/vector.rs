@@ -1,5 +1,6 @@
 //! Digests and vectors: finding out what either side lacks.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sedge_statement::{DocId, NodeId, ObjectId, Scope, Timestamp};
@@ -122,6 +123,10 @@ impl Fleet {
         for (doc, from_seq) in wants.into_iter().take(WANTS_PER_VECTOR) {
             send(peer, &Frame::Want { doc, from_seq }, out);
         }
+        // Of a revoked author, each epoch says how the one before it ends.
+        sends.sort_by_key(|(doc, _)| {
+            self.membership.revoked(&doc.author).map(|_| (doc.author, doc.kind, Reverse(doc.epoch)))
+        });
         let mut sent = 0;
         for (doc, from_seq) in sends {
             if sent > SEND_PER_VECTOR {

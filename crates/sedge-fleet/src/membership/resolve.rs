@@ -11,8 +11,8 @@ use super::revoked::Revoked;
 use super::roots::History;
 use super::{MAX_DEPTH, Membership, rules};
 
-/// For each node that has a path, who issued the certificate of its that counts.
-type Parents = BTreeMap<NodeId, NodeId>;
+/// For each node that has a path, whoever stands right above it.
+type Parents = BTreeMap<NodeId, BTreeSet<NodeId>>;
 
 impl Membership {
     /// Judges everything that is held anew.
@@ -35,8 +35,10 @@ impl Membership {
                 break;
             }
             let subjects = self.place(&level, depth);
-            for subject in &subjects {
-                self.judge_subject(*subject, depth, &roots, &mut parents);
+            if !self.revocations.is_empty() {
+                subjects
+                    .iter()
+                    .for_each(|subject| self.judge_subject(*subject, &subjects, depth, &roots, &mut parents));
             }
             level = subjects.iter().flat_map(|subject| self.issued_below(subject, Some(depth))).collect();
         }
@@ -54,23 +56,52 @@ impl Membership {
         subjects
     }
 
-    /// Judges a node at the level where it first has a path.
-    fn judge_subject(&mut self, subject: NodeId, depth: u32, roots: &BTreeSet<NodeId>, parents: &mut Parents) {
-        if parents.contains_key(&subject) || self.revocations.is_empty() {
+    /// Judges a node at the level where it first has a path; before it, those of the level under whom it says that it entered the mesh.
+    fn judge_subject(
+        &mut self,
+        subject: NodeId,
+        level: &BTreeSet<NodeId>,
+        depth: u32,
+        roots: &BTreeSet<NodeId>,
+        parents: &mut Parents,
+    ) {
+        if parents.contains_key(&subject) {
             return;
         }
-        let current = self.current(&subject).filter(|(_, _, found)| *found == depth);
-        let Some(issuer) = current.map(|(_, certificate, _)| certificate.issuer) else { return };
-        parents.insert(subject, issuer);
-        let mut ancestors = BTreeSet::from([issuer]);
-        let mut above = issuer;
-        while !roots.contains(&above)
-            && let Some(next) = parents.get(&above)
-            && ancestors.insert(*next)
-        {
-            above = *next;
+        // Two that each say so of the other end here.
+        parents.insert(subject, BTreeSet::new());
+        let entered = self.entries.get(&subject).cloned().unwrap_or_default();
+        for issuer in entered.intersection(level) {
+            self.judge_subject(*issuer, level, depth, roots, parents);
+        }
+        let above = self.right_above(&subject, &entered, depth);
+        let (mut ancestors, mut next) = (BTreeSet::new(), Vec::from_iter(above.iter().copied()));
+        parents.insert(subject, above);
+        while let Some(node) = next.pop() {
+            if ancestors.insert(node) && !roots.contains(&node) {
+                next.extend(parents.get(&node).into_iter().flatten());
+            }
         }
         self.revoked.judge(subject, &ancestors, &self.revocations, &self.history);
+    }
+
+    /// Who stands right above a node: whom of its issuers it says that it entered under, else the issuers nearest to a root. One that is itself placed no
+    /// deeper than the node is its issuer although its certificate for the node is of the next level, where a nearer issuer certified the node since.
+    fn right_above(&self, subject: &NodeId, entered: &BTreeSet<NodeId>, depth: u32) -> BTreeSet<NodeId> {
+        let of = self.by_subject.get(subject).into_iter().flatten();
+        let all: Vec<_> = of.filter_map(|id| Some((id, self.held.get(id)?))).collect();
+        let nearest: BTreeSet<NodeId> =
+            all.iter().filter(|(_, held)| held.depth == Some(depth)).map(|(_, held)| held.certificate.issuer).collect();
+        let next = all.iter().filter(|(id, held)| {
+            let c = &held.certificate;
+            held.depth.is_none()
+                && c.issuer != *subject
+                && self.keeps(id, c)
+                && self.valid_of(&c.issuer).any(|(_, above, _)| rules::covers(above, c).is_ok())
+        });
+        let rightful: BTreeSet<NodeId> = next.map(|(_, held)| held.certificate.issuer).chain(nearest.clone()).collect();
+        let entered: BTreeSet<NodeId> = entered.intersection(&rightful).copied().collect();
+        if entered.is_empty() { nearest } else { entered }
     }
 
     /// The certificates without a depth that a node issued and that count: as a root, or covered by one of its own at `depth`.
@@ -82,7 +113,7 @@ impl Membership {
         ids.filter(|id| {
             self.held.get(id).is_some_and(|held| {
                 held.depth.is_none()
-                    && self.revoked.keeps_certificate(issuer, held.certificate.serial)
+                    && self.keeps(id, &held.certificate)
                     && self.root_role_holds(&held.certificate)
                     && covered(&held.certificate)
             })

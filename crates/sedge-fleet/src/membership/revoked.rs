@@ -11,25 +11,29 @@ pub(super) type Revocations = BTreeMap<ObjectId, (NodeId, Revocation)>;
 
 /// Nodes whose word is taken back, and what of it still counts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Revoked(BTreeMap<NodeId, Kept>);
+pub(super) struct Revoked {
+    kept: BTreeMap<NodeId, Kept>,
+    /// The revocations that count.
+    counting: BTreeSet<ObjectId>,
+}
 
 impl Revoked {
     /// Roots that left are revoked by the version without them.
     pub(super) fn of_roots(history: &History) -> Self {
-        Self(history.left().clone())
+        Self { kept: history.left().clone(), counting: BTreeSet::new() }
     }
 
     pub(super) fn get(&self, node: &NodeId) -> Option<&Kept> {
-        self.0.get(node)
+        self.kept.get(node)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &Kept)> {
-        self.0.iter()
+        self.kept.iter()
     }
 
-    /// Whether a certificate with this serial still counts for its issuer.
-    pub(super) fn keeps_certificate(&self, issuer: &NodeId, serial: u64) -> bool {
-        self.0.get(issuer).is_none_or(|kept| serial <= kept.certificates)
+    /// Whether a revocation counts.
+    pub(super) fn counts(&self, id: &ObjectId) -> bool {
+        self.counting.contains(id)
     }
 
     /// Judges the revocations of a node whose ancestors are judged already.
@@ -46,19 +50,22 @@ impl Revoked {
         }
         let about: Vec<_> = revocations.iter().filter(|(_, (_, revocation))| revocation.subject == node).collect();
         // Whose word is taken back takes back nothing more, but what it took back before still is.
-        let stands = |id: &ObjectId, signer: &NodeId| self.0.get(signer).is_none_or(|k| k.revocations.contains(id));
+        let stands = |id: &ObjectId, signer: &NodeId| self.kept.get(signer).is_none_or(|k| k.revocations.contains(id));
         let standing: Vec<_> = about.into_iter().filter(|(id, (signer, _))| stands(id, signer)).collect();
         let agreed = |revocation: &Revocation| {
-            let signers = standing.iter().filter(|(_, (_, other))| other == revocation).map(|(_, (signer, _))| signer);
-            let signers: BTreeSet<&NodeId> = signers.collect();
-            // Of the roots that count now: a key of earlier ones has no more say than these leave it.
+            // Of the roots that count now, and of earlier ones what these left of their word.
             let roots = history.current();
-            signers.iter().filter(|signer| roots.keys.contains(signer)).count() >= usize::from(roots.threshold)
+            let is_root = |signer: &NodeId| roots.keys.contains(signer) || history.left().contains_key(signer);
+            let same = standing.iter().filter(|(_, (_, other))| other == revocation).map(|(_, (signer, _))| signer);
+            let signers: BTreeSet<&NodeId> = same.filter(|signer| is_root(signer)).collect();
+            signers.len() >= usize::from(roots.threshold)
         };
         let counting = standing.iter().filter(|(_, (by, revocation))| ancestors.contains(by) || agreed(revocation));
-        let kept = counting.map(|(_, (_, revocation))| revocation.kept.clone()).reduce(|all, kept| all.and(&kept));
+        let counting: Vec<(ObjectId, &Kept)> = counting.map(|(id, (_, revocation))| (**id, &revocation.kept)).collect();
+        self.counting.extend(counting.iter().map(|(id, _)| *id));
+        let kept = counting.into_iter().map(|(_, kept)| kept.clone()).reduce(|all, kept| all.and(&kept));
         if let Some(kept) = kept {
-            self.0.insert(node, kept);
+            self.kept.insert(node, kept);
         }
     }
 }

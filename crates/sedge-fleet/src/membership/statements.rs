@@ -2,11 +2,16 @@
 //!
 //! What is kept is what would be taken in now: an object that lost its standing is hidden from sync, else nodes that heard of
 //! things in different orders would offer each other for ever what the other refuses.
+//!
+//! What was taken in is never pushed out by what comes later, although nodes that a signer past its bounds spoke to in different orders then hold different
+//! parts of what it said. A rule that keeps the least, or the latest, would let whoever holds a key push out, and so undo, what its owner said
+//! before. They agree again once that signer is revoked: what the revocation names is taken in past every bound, and the rest is void.
 
 use std::collections::BTreeSet;
 
 use sedge_statement::{
-    NodeId, Object, ObjectError, ObjectId, ObjectKind, Revocation, Role, RootVersion, RootVersionError,
+    Entry, NodeId, Object, ObjectError, ObjectId, ObjectKind, Revocation, Role, Roll, RollId, RootVersion,
+    RootVersionError,
 };
 
 use super::{Membership, Proposal};
@@ -48,6 +53,30 @@ pub enum RootsRefusal {
     NotARoot,
 }
 
+/// Why a roll is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RollRefusal {
+    /// The object is no roll, or a damaged one. Drop it.
+    #[error("{0}")]
+    Object(#[from] ObjectError),
+    /// Nothing that is known keeps what it names. Publish the revocation first.
+    #[error("no revocation names it")]
+    NotNamed,
+}
+
+/// Why a node's word of how it entered the mesh is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryRefusal {
+    /// The object says nothing of the kind, or is damaged. Drop it.
+    #[error("{0}")]
+    Object(#[from] ObjectError),
+    /// No certificate of that issuer for the signer is in effect. Publish that first.
+    #[error("names an issuer that did not certify its signer")]
+    NotEnrolled,
+}
+
 impl Membership {
     /// Keeps a revocation; it takes effect with the next [`Self::settle`].
     pub(crate) fn add_revocation(&mut self, object: &Object) -> Result<(), RevocationRefusal> {
@@ -59,9 +88,11 @@ impl Membership {
         if !self.may_revoke(&object.signer(), &id) {
             return Err(RevocationRefusal::MayNotRevoke);
         }
-        let of_both =
-            self.revocations.values().filter(|(by, r)| *by == object.signer() && r.subject == revocation.subject);
-        if of_both.count() >= MAX_REVOCATIONS_OF_ONE && !self.revocations.contains_key(&id) {
+        let named = self.revoked.get(&object.signer()).is_some_and(|kept| kept.revocations.contains(&id));
+        let of_both = self.revocations.iter().filter(|(id, (by, r))| {
+            *by == object.signer() && r.subject == revocation.subject && self.may_revoke(by, id)
+        });
+        if !named && of_both.count() >= MAX_REVOCATIONS_OF_ONE && !self.revocations.contains_key(&id) {
             return Err(RevocationRefusal::TooMany);
         }
         self.put_revocation(id, object.signer(), revocation);
@@ -93,14 +124,65 @@ impl Membership {
         self.unsettled = true;
     }
 
+    /// Keeps a roll that something names; it takes effect with the next [`Self::settle`].
+    pub(crate) fn add_roll(&mut self, object: &Object) -> Result<(), RollRefusal> {
+        let roll: Roll = object.body()?;
+        if !self.is_named(&roll.id()) {
+            return Err(RollRefusal::NotNamed);
+        }
+        self.put_roll(roll);
+        Ok(())
+    }
+
+    /// Keeps a roll without asking whether anything names it.
+    pub(crate) fn put_roll(&mut self, roll: Roll) {
+        self.unsettled |= self.rolls.insert(roll.id(), roll.certificates).is_none();
+    }
+
+    /// Keeps a node's word of who enrolled it; it takes effect with the next [`Self::settle`].
+    pub(crate) fn add_entry(&mut self, object: &Object) -> Result<(), EntryRefusal> {
+        let entry: Entry = object.body()?;
+        if !self.is_enrolled(&object.signer(), &entry) {
+            return Err(EntryRefusal::NotEnrolled);
+        }
+        self.put_entry(object.signer(), entry);
+        Ok(())
+    }
+
+    /// Keeps a node's word of who enrolled it without asking whether it did.
+    pub(crate) fn put_entry(&mut self, node: NodeId, entry: Entry) {
+        let is_new = self.entries.entry(node).or_default().insert(entry.issuer);
+        // It only says who may revoke the node and those below it.
+        let asked = !self.revocations.is_empty()
+            && (self.by_issuer.contains_key(&node) || self.revocations_of(&node).next().is_some());
+        self.unsettled |= is_new && asked;
+    }
+
     /// Whether an object has the standing to be kept, as things are now.
     pub(crate) fn is_in_effect(&self, id: &ObjectId, object: &Object) -> bool {
         match object.kind() {
             ObjectKind::CERTIFICATE => self.held.get(id).is_some_and(|held| held.depth.is_some()),
             ObjectKind::REVOCATION => self.may_revoke(&object.signer(), id),
             ObjectKind::ROOTS => object.body().is_ok_and(|version| self.may_sign_roots(&object.signer(), &version)),
+            ObjectKind::ROLL => object.body::<Roll>().is_ok_and(|roll| self.is_named(&roll.id())),
+            ObjectKind::ENTRY => object.body().is_ok_and(|entry| self.is_enrolled(&object.signer(), &entry)),
             _ => true,
         }
+    }
+
+    /// Whether what revoked an object's signer names the object: then it is kept whatever else its signer said.
+    pub(crate) fn is_kept_by_name(&self, id: &ObjectId, object: &Object) -> bool {
+        let Some(kept) = self.revoked.get(&object.signer()) else { return false };
+        match object.kind() {
+            ObjectKind::CERTIFICATE => self.names(kept, id) == Some(true),
+            ObjectKind::REVOCATION => kept.revocations.contains(id),
+            _ => false,
+        }
+    }
+
+    /// Whether a revocation counts.
+    pub(crate) fn counts(&self, id: &ObjectId) -> bool {
+        self.revoked.counts(id)
     }
 
     /// The revocations of a node that are held, counting or not.
@@ -108,11 +190,16 @@ impl Membership {
         self.revocations.values().map(|(_, revocation)| revocation).filter(move |r| r.subject == *node)
     }
 
-    /// Revocations of members that roots signed and that do not count yet, in order, with the roots that did.
+    /// Revocations that roots signed, that do not count yet and would change something, in order, with the roots that did.
     pub(crate) fn pending_revocations(&self) -> Vec<(Revocation, BTreeSet<NodeId>)> {
-        let open = self.revocations.values().filter(|(signer, revocation)| {
-            self.revoked.get(&revocation.subject).is_none() && self.history.current().keys.contains(signer)
+        let narrows = |r: &Revocation| self.revoked.get(&r.subject).is_none_or(|kept| kept.and(&r.kept) != *kept);
+        let open = self.revocations.iter().filter(|(id, (signer, revocation))| {
+            self.history.current().keys.contains(signer)
+                && !self.revoked.counts(id)
+                && !self.history.ever(&revocation.subject)
+                && narrows(revocation)
         });
+        let open = open.map(|(_, signed)| signed);
         let mut pending: Vec<(Revocation, BTreeSet<NodeId>)> = Vec::new();
         for (signer, revocation) in open {
             match pending.iter_mut().find(|(known, _)| known == revocation) {
@@ -120,8 +207,24 @@ impl Membership {
                 None => pending.push((revocation.clone(), BTreeSet::from([*signer]))),
             }
         }
-        pending.sort_by_key(|(revocation, _)| (revocation.subject, revocation.at, revocation.reason.clone()));
+        pending.sort_by_key(|(revocation, _)| (revocation.subject, revocation.at, revocation.id()));
         pending
+    }
+
+    /// Whether a revocation or version of the roots with any standing names a roll.
+    fn is_named(&self, roll: &RollId) -> bool {
+        let by_revocation = self.revocations.iter().any(|(id, (signer, revocation))| {
+            revocation.kept.certificates.rolls.contains(roll) && self.may_revoke(signer, id)
+        });
+        by_revocation
+            || self.proposals.values().any(|Proposal { version, signers }| {
+                version.leaving.values().any(|kept| kept.certificates.rolls.contains(roll))
+                    && signers.iter().any(|signer| self.history.ever(signer))
+            })
+    }
+
+    fn is_enrolled(&self, node: &NodeId, entry: &Entry) -> bool {
+        self.valid_of(node).any(|(_, certificate, _)| certificate.issuer == entry.issuer)
     }
 
     fn may_revoke(&self, signer: &NodeId, id: &ObjectId) -> bool {

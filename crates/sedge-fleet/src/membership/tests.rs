@@ -3,12 +3,20 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use sedge_statement::{Approvals, Certificate, Kept, Object, ObjectKind, Revocation, Role, RootVersion};
+use sedge_statement::{
+    Approvals, Certificate, Entry, Kept, KeptCertificates, NodeId, Object, ObjectId, ObjectKind, Revocation, Role,
+    Roll, RootVersion,
+};
 
 use super::fixtures::{ROOT, at, certificate, empty, genesis, id, key, members, signed};
 use super::{CertificateRefusal, MAX_RENEWALS, Membership};
 
 const ENROLLER: [Role; 3] = [Role::Enroll, Role::Deploy, Role::Device];
+
+/// What is made of a certificate, whatever its signature.
+fn judge(m: &Membership, certificate: &Certificate) -> Result<(), CertificateRefusal> {
+    m.judge(&ObjectId::from_bytes([0; 32]), certificate)
+}
 
 fn with_enroller() -> Membership {
     members(&[(ROOT, certificate(ROOT, 2, 1, &ENROLLER, "acme/plant"))])
@@ -39,7 +47,7 @@ fn judged(change: impl FnOnce(&mut Certificate)) -> CertificateRefusal {
     assert!(!m.is_member(&id(3), at(2000)));
     assert!(m.certificate(&id(3)).is_none() && m.path(&id(3)).is_empty());
     assert_eq!(m.valid().count(), 1);
-    m.judge(&c).unwrap_err()
+    judge(&m, &c).unwrap_err()
 }
 
 #[test]
@@ -57,11 +65,11 @@ fn delegation_widening_in_time_is_refused() {
     above.not_after = Some(at(5000));
     let m = members(&[(ROOT, above)]);
     let mut c = certificate(2, 3, 1, &[Role::Device], "acme");
-    assert_eq!(m.judge(&c), Err(CertificateRefusal::WiderDates));
+    assert_eq!(judge(&m, &c), Err(CertificateRefusal::WiderDates));
     c.not_after = Some(at(5001));
-    assert_eq!(m.judge(&c), Err(CertificateRefusal::WiderDates));
+    assert_eq!(judge(&m, &c), Err(CertificateRefusal::WiderDates));
     c.not_after = Some(at(5000));
-    assert_eq!(m.judge(&c), Ok(()));
+    assert_eq!(judge(&m, &c), Ok(()));
 }
 
 #[test]
@@ -70,7 +78,7 @@ fn a_member_without_the_role_enrols_nobody() {
     let c = certificate(2, 3, 1, &[Role::Device], "");
     m.add(&signed(2, &c)).unwrap();
     assert!(!m.is_member(&id(3), at(2000)));
-    assert_eq!(m.judge(&c), Err(CertificateRefusal::MayNotEnroll));
+    assert_eq!(judge(&m, &c), Err(CertificateRefusal::MayNotEnroll));
 }
 
 #[test]
@@ -79,7 +87,7 @@ fn only_a_root_gives_and_holds_the_root_role() {
     for (issuer, subject) in [(ROOT, 3), (2, 3), (2, ROOT)] {
         let c = certificate(issuer, subject, 9, &[Role::Root], "");
         m.add(&signed(issuer, &c)).unwrap();
-        assert_eq!(m.judge(&c), Err(CertificateRefusal::RootRole));
+        assert_eq!(judge(&m, &c), Err(CertificateRefusal::RootRole));
         assert!(m.certificate(&id(subject)).is_none());
     }
     m.add(&signed(ROOT, &certificate(ROOT, ROOT, 2, &[Role::Root], ""))).unwrap();
@@ -129,7 +137,7 @@ fn a_path_has_an_end() {
     }
     assert_eq!((m.path(&id(17)).len(), m.path(&id(18)).len()), (16, 0));
     let one_more = certificate(17, 18, 1, &[Role::Enroll], "");
-    assert_eq!(m.judge(&one_more), Err(CertificateRefusal::TooDeep));
+    assert_eq!(judge(&m, &one_more), Err(CertificateRefusal::TooDeep));
 }
 
 #[test]
@@ -245,15 +253,21 @@ fn told(m: &Membership) -> impl PartialEq + std::fmt::Debug + use<> {
     (nodes, valid, selectable, revoked, roots, frontier, findings)
 }
 
-/// Anything that makes a membership, signed by the node of that number.
-fn any_statement() -> impl Strategy<Value = Object> {
-    let certificate = any_certificate().prop_map(|(by, c)| signed(by, &c));
-    let revocation = (1u8..=6, 1u8..=6, 0u64..6).prop_map(|(by, subject, certificates)| {
-        let kept = Kept { certificates, ..Kept::default() };
-        let revocation = Revocation { subject: id(subject), kept, reason: String::new(), at: at(1) };
-        Object::sign(&key(by), genesis().1, &revocation)
-    });
-    let roots = (1u8..=3, prop::collection::btree_set(1u8..=3, 1..=3)).prop_map(|(by, roots)| {
+/// Anything that makes a membership; what a revocation keeps is named once all certificates are there.
+#[derive(Debug, Clone)]
+enum Drafted {
+    Said(Box<Object>),
+    Revocation { by: u8, subject: u8, last: u64, named: bool },
+}
+
+fn any_statement() -> impl Strategy<Value = Drafted> {
+    let said = |object| Drafted::Said(Box::new(object));
+    let certificate = any_certificate().prop_map(move |(by, c)| said(signed(by, &c)));
+    let revocation = (1u8..=6, 1u8..=6, 0u64..6, any::<bool>())
+        .prop_map(|(by, subject, last, named)| Drafted::Revocation { by, subject, last, named });
+    let entry = (1u8..=6, 1u8..=6)
+        .prop_map(move |(by, issuer)| said(Object::sign(&key(by), genesis().1, &Entry { issuer: id(issuer) })));
+    let roots = (1u8..=3, prop::collection::btree_set(1u8..=3, 1..=3)).prop_map(move |(by, roots)| {
         let threshold = u8::try_from(roots.len() / 2 + 1).unwrap();
         let leaving = [id(ROOT)].into_iter().filter(|_| !roots.contains(&ROOT)).map(|root| (root, Kept::default()));
         let version = RootVersion {
@@ -265,9 +279,29 @@ fn any_statement() -> impl Strategy<Value = Object> {
             leaving: leaving.collect(),
             at: at(1),
         };
-        Object::sign(&key(by), genesis().1, &version)
+        said(Object::sign(&key(by), genesis().1, &version))
     });
-    prop_oneof![6 => certificate, 3 => revocation, 1 => roots]
+    prop_oneof![6 => certificate, 3 => revocation, 2 => entry, 1 => roots]
+}
+
+/// The statements as objects, and a roll of every second certificate.
+fn signed_all(drafted: &[Drafted]) -> Vec<Object> {
+    let said = drafted.iter().filter_map(|draft| match draft {
+        Drafted::Said(object) if object.kind() == ObjectKind::CERTIFICATE => Some(object.id()),
+        _ => None,
+    });
+    let roll = Roll { certificates: said.step_by(2).collect() };
+    let mut all = vec![Object::sign(&key(ROOT), genesis().1, &roll)];
+    all.extend(drafted.iter().map(|draft| match draft {
+        Drafted::Said(object) => object.as_ref().clone(),
+        Drafted::Revocation { by, subject, last, named } => {
+            let rolls = if *named { vec![roll.id()] } else { Vec::new() };
+            let kept = Kept { certificates: KeptCertificates { last: *last, rolls }, ..Kept::default() };
+            let revocation = Revocation { subject: id(*subject), kept, reason: String::new(), at: at(1) };
+            Object::sign(&key(*by), genesis().1, &revocation)
+        }
+    }));
+    all
 }
 
 /// A membership of these, each taken in by itself.
@@ -277,11 +311,203 @@ fn of(statements: &[Object]) -> Membership {
         match object.kind() {
             ObjectKind::REVOCATION => m.put_revocation(object.id(), object.signer(), object.body().unwrap()),
             ObjectKind::ROOTS => m.put_roots(object.signer(), object.body().unwrap()),
+            ObjectKind::ROLL => m.put_roll(object.body().unwrap()),
+            ObjectKind::ENTRY => m.put_entry(object.signer(), object.body().unwrap()),
             _ => m.insert(object).unwrap(),
         }
         m.settle();
     }
     m
+}
+
+fn revoked_in(statements: &[Object]) -> BTreeSet<NodeId> {
+    of(statements).all_revoked().map(|(node, _)| *node).collect()
+}
+
+fn revokes(by: u8, subject: u8) -> Object {
+    let revocation = Revocation { subject: id(subject), kept: Kept::default(), reason: String::new(), at: at(1) };
+    Object::sign(&key(by), genesis().1, &revocation)
+}
+
+/// Enrollers 2 and 3 of one cell, and a device that 2 enrolled and 3 certifies again, later by its own word.
+fn taken_over() -> Vec<Object> {
+    let mut again = certificate(3, 4, 1, &[Role::Device], "acme/plant");
+    again.revision = u32::MAX;
+    vec![
+        signed(ROOT, &certificate(ROOT, 2, 1, &ENROLLER, "acme")),
+        signed(ROOT, &certificate(ROOT, 3, 2, &ENROLLER, "acme")),
+        signed(2, &certificate(2, 4, 1, &[Role::Device], "acme/plant")),
+        signed(3, &again),
+    ]
+}
+
+#[test]
+fn whoever_certifies_a_node_again_undoes_no_revocation_of_the_one_that_enrolled_it() {
+    let mut all = taken_over();
+    all.push(revokes(2, 4));
+    assert_eq!(of(&taken_over()).certificate(&id(4)).unwrap().issuer, id(3), "its certificate counts");
+    assert_eq!(revoked_in(&all), BTreeSet::from([id(4)]));
+    // Nor where the thief of the node's key says that it entered under the other one too.
+    for under in [2, 3] {
+        all.push(Object::sign(&key(4), genesis().1, &Entry { issuer: id(under) }));
+    }
+    assert_eq!(revoked_in(&all), BTreeSet::from([id(4)]));
+}
+
+#[test]
+fn whoever_certifies_a_node_again_revokes_it_not_where_the_node_said_who_enrolled_it() {
+    let mut all = taken_over();
+    all.push(Object::sign(&key(4), genesis().1, &Entry { issuer: id(2) }));
+    all.push(revokes(3, 4));
+    assert!(revoked_in(&all).is_empty());
+    all.push(revokes(2, 4));
+    assert_eq!(revoked_in(&all), BTreeSet::from([id(4)]));
+    let only_above: Vec<Object> = taken_over().into_iter().chain([all[4].clone(), revokes(ROOT, 4)]).collect();
+    assert_eq!(revoked_in(&only_above), BTreeSet::from([id(4)]), "who stands above the enroller stands above it");
+}
+
+#[test]
+fn a_root_that_certifies_whom_an_enroller_of_another_enrolled_neither_undoes_nor_makes_a_revocation() {
+    let mut all = three_roots();
+    let mut taken = certificate(1, 5, 9, &[Role::Device], "acme");
+    taken.revision = u32::MAX;
+    all.push(signed(2, &certificate(2, 4, 2, &ENROLLER, "acme")));
+    all.push(signed(4, &certificate(4, 5, 1, &[Role::Device], "acme")));
+    all.push(Object::sign(&key(5), genesis().1, &Entry { issuer: id(4) }));
+    all.push(signed(1, &taken));
+    assert_eq!(of(&all).certificate(&id(5)).unwrap().issuer, id(1));
+    all.push(revokes(1, 5));
+    assert!(revoked_in(&all).is_empty());
+    let by_enroller: Vec<Object> = all.iter().cloned().chain([revokes(4, 5)]).collect();
+    assert_eq!(revoked_in(&by_enroller), BTreeSet::from([id(5)]));
+    let by_root_above: Vec<Object> = all.iter().cloned().chain([revokes(2, 5)]).collect();
+    assert_eq!(revoked_in(&by_root_above), BTreeSet::from([id(5)]));
+    let by_root = |object: &Object| (object.signer(), object.kind()) == (id(1), ObjectKind::REVOCATION);
+    let enroller_too = by_enroller.into_iter().filter(|object| !by_root(object)).chain([revokes(2, 4)]);
+    let revoked = revoked_in(&enroller_too.collect::<Vec<_>>());
+    assert_eq!(revoked, BTreeSet::from([id(4)]), "whose word was taken back, and this not kept");
+}
+
+#[test]
+fn an_entry_under_somebody_who_never_certified_its_node_is_refused() {
+    let mut m = of(&taken_over());
+    let entry = |issuer: u8| Object::sign(&key(4), genesis().1, &Entry { issuer: id(issuer) });
+    assert!(m.add_entry(&entry(ROOT)).is_err());
+    assert!(m.add_entry(&entry(2)).is_ok());
+}
+
+/// Nodes 1, 2 and 3 are roots, two of whom must agree.
+fn three_roots() -> Vec<Object> {
+    let version = RootVersion {
+        version: 1,
+        previous: genesis().1.into(),
+        roots: [1, 2, 3].map(id).into(),
+        threshold: 2,
+        approvals: Approvals::default(),
+        leaving: Default::default(),
+        at: at(1),
+    };
+    let mut all: Vec<Object> = [1, 2].iter().map(|by| Object::sign(&key(*by), genesis().1, &version)).collect();
+    all.extend([1, 2, 3].map(|n| signed(n, &certificate(n, n, 1, &Role::ALL, ""))));
+    all
+}
+
+#[test]
+fn one_root_demotes_no_other() {
+    let mut all = three_roots();
+    let mut demoted = certificate(1, 2, 2, &[Role::Device], "acme/far");
+    demoted.revision = u32::MAX;
+    all.push(signed(1, &demoted));
+    let m = of(&all);
+    assert!(m.certificate(&id(2)).unwrap().may(Role::Root));
+    assert!(m.selectable().all(|(_, c)| c.subject != id(2) || c.issuer == id(2)), "nor does it move it");
+}
+
+#[test]
+fn what_two_roots_revoked_stays_revoked_once_one_of_them_has_left_and_that_was_kept() {
+    let mut all = three_roots();
+    all.push(signed(3, &certificate(3, 4, 2, &[Role::Device], "")));
+    let by = [1, 2].map(|by| revokes(by, 4));
+    all.extend(by.clone());
+    assert_eq!(revoked_in(&all), BTreeSet::from([id(4)]));
+    let leaves = |revocations: BTreeSet<ObjectId>| {
+        let next = RootVersion {
+            version: 2,
+            previous: all[0].body::<RootVersion>().unwrap().id(),
+            roots: [2, 3].map(id).into(),
+            threshold: 2,
+            approvals: Approvals::default(),
+            leaving: [(id(1), Kept { revocations, ..Kept::default() })].into(),
+            at: at(2),
+        };
+        all.iter().cloned().chain([2, 3].map(|by| Object::sign(&key(by), genesis().1, &next))).collect::<Vec<_>>()
+    };
+    assert_eq!(revoked_in(&leaves([by[0].id()].into())), BTreeSet::from([id(1), id(4)]));
+    assert_eq!(revoked_in(&leaves(BTreeSet::new())), BTreeSet::from([id(1)]), "what was not kept of it is void");
+}
+
+#[test]
+fn a_root_that_proposes_a_thousand_versions_buries_none_of_anothers() {
+    let propose = |by: u8, seconds: u64| {
+        let version = RootVersion {
+            version: 2,
+            previous: three_roots()[0].body::<RootVersion>().unwrap().id(),
+            roots: [1, 2, 3, by].map(id).into(),
+            threshold: 3,
+            approvals: Approvals::default(),
+            leaving: Default::default(),
+            at: at(seconds),
+        };
+        Object::sign(&key(by), genesis().1, &version)
+    };
+    let mut all = three_roots();
+    all.push(propose(2, 5));
+    all.extend((10..200).map(|n| propose(1, n)));
+    let m = of(&all);
+    let open: Vec<_> = m.proposed().map(|p| (p.version.at, p.signers.clone())).collect();
+    assert_eq!(open.len(), 2, "one of each root");
+    assert!(open.contains(&(at(199), [id(1)].into())) && open.contains(&(at(5), [id(2)].into())));
+}
+
+#[test]
+fn what_is_void_takes_no_room_and_what_a_revocation_names_is_taken_past_every_bound() {
+    let mut m = of(&[signed(ROOT, &certificate(ROOT, 2, 1, &ENROLLER, ""))]);
+    let nth = |serial| signed(2, &certificate(2, 3, serial, &[Role::Device], ""));
+    for serial in 1..=MAX_RENEWALS as u64 {
+        m.add(&nth(serial)).unwrap();
+    }
+    let late = nth(MAX_RENEWALS as u64 + 1);
+    assert_eq!(m.add(&late), Err(CertificateRefusal::NoRoom));
+    let roll = Roll { certificates: [late.id()].into() };
+    let certificates = KeptCertificates { last: MAX_RENEWALS as u64 + 1, rolls: vec![roll.id()] };
+    let kept = Kept { certificates, ..Kept::default() };
+    let revocation = Revocation { subject: id(2), kept, reason: String::new(), at: at(1) };
+    m.put_revocation(ObjectId::from_bytes([1; 32]), id(ROOT), revocation);
+    m.put_roll(roll);
+    m.settle();
+    assert_eq!(m.add(&late), Ok(()));
+    let counting: Vec<ObjectId> = m.valid().filter(|(_, c)| c.issuer == id(2)).map(|(id, _)| *id).collect();
+    assert_eq!(counting, [late.id()]);
+}
+
+#[test]
+fn a_certificate_under_a_serial_that_was_kept_is_void_where_no_roll_names_it() {
+    let one = signed(2, &certificate(2, 3, 1, &[Role::Device], ""));
+    let twin = signed(2, &certificate(2, 4, 1, &[Role::Device], ""));
+    let roll = Roll { certificates: [one.id()].into() };
+    let certificates = KeptCertificates { last: 1, rolls: vec![roll.id()] };
+    let kept = Kept { certificates, ..Kept::default() };
+    let revocation = Revocation { subject: id(2), kept, reason: String::new(), at: at(1) };
+    let mut m = of(&[
+        signed(ROOT, &certificate(ROOT, 2, 1, &ENROLLER, "")),
+        Object::sign(&key(ROOT), genesis().1, &revocation),
+    ]);
+    m.add(&one).unwrap();
+    m.add(&twin).unwrap();
+    assert!(m.certificate(&id(3)).is_some(), "a roll on its way cuts nobody off");
+    m.put_roll(roll);
+    m.settle();
+    assert!(m.certificate(&id(3)).is_some() && m.certificate(&id(4)).is_none());
 }
 
 proptest! {
@@ -298,9 +524,35 @@ proptest! {
     #[test]
     fn any_order_of_certificates_revocations_and_roots_gives_the_same_members(
         (first, second) in prop::collection::vec(any_statement(), 1..20)
+            .prop_map(|drafted| signed_all(&drafted))
             .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle()))
     ) {
         prop_assert_eq!(told(&of(&first)), told(&of(&second)));
+    }
+
+    #[test]
+    fn no_certificate_and_no_entry_of_others_undoes_a_revocation(
+        drafted in prop::collection::vec(any_statement(), 1..16),
+        more in prop::collection::vec((2u8..=6, 0u8..3), 1..6),
+    ) {
+        let before = signed_all(&drafted);
+        let m = of(&before);
+        let revoked: BTreeSet<NodeId> = m.all_revoked().map(|(node, _)| *node).collect();
+        // Only equally near issuers: whoever stands nearer to a root stands above.
+        let again = more.iter().filter_map(|(n, deeper)| {
+            let path = m.path(&id(*n));
+            let counts = m.certificate(&id(*n)).filter(|_| path.len() > 1)?;
+            let by = (2u8..=6).filter(|by| {
+                m.path(&id(*by)).len() + 1 == path.len() && m.revoked(&id(*by)).is_none()
+            });
+            let by = by.cycle().nth(usize::from(*deeper)).filter(|by| by != n)?;
+            Some(signed(by, &Certificate { issuer: id(by), revision: u32::MAX, serial: 77, ..counts.clone() }))
+        });
+        let after: Vec<Object> = before.iter().cloned().chain(again).collect();
+        let still = of(&after);
+        let now: BTreeSet<NodeId> = still.all_revoked().map(|(node, _)| *node).collect();
+        // Whom the others' own word reaches by that takes nothing back any more; the entries are there against it.
+        prop_assert!(now.is_superset(&revoked) || !revoked.is_superset(&now));
     }
 
     #[test]

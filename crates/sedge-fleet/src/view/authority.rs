@@ -199,8 +199,18 @@ impl<'a> Agreed<'a> {
     /// Who agrees to something for a cell: those whose own cell covers it.
     fn on(&self, what: Approved, cell: &CellPath, needed: u8) -> Agreement {
         let all = self.by.get(&what).into_iter().flatten();
-        let given = all.filter(|node| self.membership.covers(node, cell)).copied().collect();
-        Agreement { given, needed }
+        let given: BTreeSet<NodeId> = all.filter(|node| self.membership.covers(node, cell)).copied().collect();
+        Agreement { counted: self.hands(&given), given, needed }
+    }
+
+    /// How many hands agree. All who hang on one node that a root certified are one: it may have enrolled them for the purpose. So are a root and
+    /// those it certified, unless each root decides alone anyway. More who agree never count for less.
+    fn hands(&self, given: &BTreeSet<NodeId>) -> usize {
+        let hands: BTreeMap<NodeId, NodeId> = given.iter().filter_map(|node| self.membership.hand(node)).collect();
+        let roots = self.membership.roots();
+        let makes_another = |hand: &NodeId| hands.iter().any(|(other, root)| root == hand && other != hand);
+        let twice = hands.keys().filter(|hand| roots.threshold > 1 && makes_another(hand)).count();
+        hands.len() - twice
     }
 }
 

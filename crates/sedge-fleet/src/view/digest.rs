@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{ControlState, FleetView, SetBy};
 
-const CONTEXT: &str = "sedge fleet view 3";
+const CONTEXT: &str = "sedge fleet view 4";
 
 impl FleetView {
     /// A digest of the view: equal views have equal digests on every node.
@@ -32,7 +32,7 @@ impl FleetView {
                 &(id, &published.author, &published.deployment, control(&published.control), published.controls),
             );
             for agreement in [&published.agreement, &published.release_agreement] {
-                put(&mut hasher, &(&agreement.given, agreement.needed));
+                put(&mut hasher, &(&agreement.given, agreement.counted, agreement.needed));
             }
             put(&mut hasher, &published.given.len());
             for given in &published.given {

@@ -126,7 +126,7 @@ fn a_small_views_digest_never_changes() {
     let digest = view_of(&roster(), &small()).digest();
     assert_eq!(
         blake3::Hash::from_bytes(digest).to_hex().as_str(),
-        "f3e4c8100f08456634f00b7938a24986c4b900e4bbbbc4a78a1474d113ebd805"
+        "8ea72daaffea2d90170085b79a966e42e08cc80e8204c59e2a02fedaa34c2867"
     );
 }
 
@@ -150,7 +150,7 @@ fn revocation() -> sedge_statement::Revocation {
 #[test]
 fn the_digest_covers_every_field_but_findings() {
     let view = view_of(&roster(), &small());
-    let changes: [fn(&mut FleetView); 19] = [
+    let changes: [fn(&mut FleetView); 20] = [
         |v| v.mesh = sedge_statement::MeshId::from_bytes([0; 32]),
         |v| v.genesis.threshold = 2,
         |v| v.certificates.truncate(1),
@@ -168,6 +168,7 @@ fn the_digest_covers_every_field_but_findings() {
         |v| v.pending_revocations.push((revocation(), BTreeSet::new())),
         |v| v.verified = at(9),
         |v| v.deployments.values_mut().for_each(|d| d.agreement.given.clear()),
+        |v| v.deployments.values_mut().for_each(|d| d.agreement.counted += 1),
         |v| v.deployments.values_mut().for_each(|d| d.release_agreement.needed += 1),
         |v| v.proposed.push(proposal()),
     ];

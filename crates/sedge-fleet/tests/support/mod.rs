@@ -6,10 +6,10 @@ pub(crate) mod author;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetView};
+use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetView, Write};
 use sedge_statement::{
-    Blake3, Certificate, DocKind, GateReport, Genesis, MeshId, NodeId, Object, Role, RolloutId, SecretKey, SlotReport,
-    SlotState, Timestamp,
+    Blake3, Certificate, ChangeHash, DocKind, GateReport, Genesis, MeshId, NodeId, Object, Role, RolloutId, SecretKey,
+    SlotReport, SlotState, Timestamp,
 };
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -101,6 +101,11 @@ impl Node {
         node
     }
 
+    /// The certificate by which a member first came to be one.
+    pub(crate) fn first_certificate(n: u8) -> Object {
+        if n == 0 { certificate(0, &Role::ALL) } else { certificate(n, &[Role::Device, Role::Release, Role::Deploy]) }
+    }
+
     /// A node without any certificate.
     pub(crate) fn stranger(n: u8) -> Self {
         let (genesis, mesh) = genesis();
@@ -151,6 +156,25 @@ impl Node {
     pub(crate) fn view(&mut self) -> std::sync::Arc<FleetView> {
         self.fleet.view(START)
     }
+}
+
+/// The hash of a link of a node's `authority` document, as a store holds it.
+pub(crate) fn hash_at(node: &Node, author: NodeId, epoch: u32, seq: u64) -> ChangeHash {
+    let links = node.store.iter().filter_map(|(key, value)| {
+        sedge_fleet::testing::stored_link(&Write { key: key.clone(), value: Some(value.clone()) })
+    });
+    let doc = sedge_fleet::testing::doc_id(author, DocKind::Authority, epoch);
+    let link = links.into_iter().find(|link| link.doc == doc && link.seq == seq).unwrap();
+    sedge_fleet::testing::hash(&link.raw)
+}
+
+/// The hash of a link of an `authority` document that counts.
+pub(crate) fn counting_hash(node: &Node, author: NodeId, epoch: u32, seq: u64) -> Option<ChangeHash> {
+    sedge_fleet::testing::counting_hash(
+        &node.fleet,
+        &sedge_fleet::testing::doc_id(author, DocKind::Authority, epoch),
+        seq,
+    )
 }
 
 /// What the network does with a frame.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use iroh::Endpoint;
 use iroh::endpoint::{ConnectError, Connection};
-use sedge_statement::{Architecture, GenesisError, HardwareClass, NodeId, NodeName, Object, SecretKey, Ticket};
+use sedge_statement::{Architecture, Entry, GenesisError, HardwareClass, NodeId, NodeName, Object, SecretKey, Ticket};
 use tokio::time::{sleep, timeout};
 
 use super::{JoinRefusal, JoinReply, JoinRequest, MAX_ADDRESSES, MAX_MESSAGE, MAX_PEERS, Misunderstood, verify};
@@ -134,7 +134,8 @@ pub async fn join_by(
         return Err(JoinError::NoAddress);
     }
     let endpoint = endpoint::bind(key, &[], &ticket.relays, None).await?;
-    let result = redeem(&endpoint, ticket, applicant, looking).await;
+    let entry = Object::sign(key, ticket.mesh, &Entry { issuer: ticket.issuer });
+    let result = redeem(&endpoint, ticket, applicant, entry, looking).await;
     endpoint.close().await;
     let (reply, reached) = result?;
     check(reply, key.node_id(), ticket, reached)
@@ -192,6 +193,7 @@ async fn redeem(
     endpoint: &Endpoint,
     ticket: &Ticket,
     applicant: Applicant,
+    entry: Object,
     looking: Looking,
 ) -> Result<(JoinReply, Option<SocketAddr>), JoinError> {
     let mut failed = None;
@@ -204,6 +206,7 @@ async fn redeem(
         name: applicant.name,
         architecture: applicant.architecture,
         class: applicant.class,
+        entry,
     };
     let exchange = async {
         let (mut send, mut recv) = connection.open_bi().await.map_err(|_| JoinError::NoAnswer)?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, ProtocolHandler};
-use sedge_statement::{NodeId, Object};
+use sedge_statement::{Entry, NodeId, Object};
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
@@ -133,18 +133,33 @@ impl JoinHandler {
             }
         })?;
         let enroller = self.enroller.get().ok_or(JoinRefusal::NotAllowed)?;
+        let entry = self.entry(peer, &request)?;
         let turn = self.one_at_a_time.lock().await;
         let judging = tokio::task::spawn_blocking(move || enroller.redeem(peer, &request));
         let Enrolment { certificate } = judging.await.map_err(|e| failed(&e))??;
         let (reply, published) = oneshot::channel();
         self.ask(Command::Publish { object: certificate, reply }).await?;
         published.await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
+        let (reply, published) = oneshot::channel();
+        self.ask(Command::Publish { object: entry, reply }).await?;
+        if let Err(error) = published.await.map_err(|e| failed(&e))? {
+            // Another enroller than this node may have issued the certificate.
+            warn!(peer = %peer.short(), %error, "a newcomer's word of who enrolled it is not kept");
+        }
         drop(turn);
         let (reply, path) = oneshot::channel();
         self.ask(Command::Path { node: peer, reply }).await?;
         let certificates = path.await.map_err(|e| failed(&e))?;
         info!(peer = %peer.short(), "a newcomer is enrolled");
         Ok(JoinReply::Enrolled { genesis: self.genesis.clone(), certificates, peers: self.peers() })
+    }
+
+    /// The newcomer's own word that this node enrols it.
+    fn entry(&self, peer: NodeId, request: &JoinRequest) -> Result<Object, JoinRefusal> {
+        // What came over the wire decodes without its signature being looked at.
+        let object = Object::open(&request.entry.to_bytes(), request.mesh).map_err(|_| JoinRefusal::Malformed)?;
+        let entry: Entry = object.body().map_err(|_| JoinRefusal::Malformed)?;
+        if (object.signer(), entry.issuer) == (peer, self.me) { Ok(object) } else { Err(JoinRefusal::Malformed) }
     }
 
     async fn ask(&self, command: Command) -> Result<(), JoinRefusal> {

@@ -7,7 +7,9 @@ use sedge_mesh::{
     Applicant, Enroller, Enrolment, JOIN_ALPN, JoinError, JoinRefusal, JoinRequest, Joined, Looking, Protocols, join,
     join_by,
 };
-use sedge_statement::{Certificate, MeshId, NodeId, Object, SecretKey, Ticket, TicketSecret, Timestamp};
+use sedge_statement::{
+    Certificate, Entry, MeshId, NodeId, Object, ObjectKind, SecretKey, Ticket, TicketSecret, Timestamp, codec,
+};
 
 use crate::support::{Memory, Node, Root, closed, framed, key, loopback, now, raw_endpoint, raw_stream};
 
@@ -180,10 +182,30 @@ async fn a_request_that_is_not_one_harms_nothing() {
     send.write_all(&u32::MAX.to_le_bytes()).await.unwrap();
     assert!(closed(&connection).await.contains("violation"));
     let (connection, mut send, mut recv) = raw_stream(&stranger, &first, JOIN_ALPN).await;
-    send.write_all(&framed(b"\x01not a request")).await.unwrap();
+    send.write_all(&framed(b"\x02not a request")).await.unwrap();
     let reply = recv.read_to_end(64).await.unwrap();
-    assert_eq!(reply, framed(&[1, 1, 7]));
+    assert_eq!(reply, framed(&[2, 1, 7]));
     connection.close(0u32.into(), b"");
     assert_eq!(first.mesh.counters().violations, 2);
     join(&key(2), &ticket, named("second")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_say_itself_who_enrols_it_gets_no_certificate() {
+    let root = Arc::new(Root::new(1));
+    let first = root.start(1, &[]).await;
+    let ticket = enrol_at(&first, &root, Duration::from_secs(60));
+    let entry = |by: u8, issuer: NodeId| Object::sign(&key(by), root.mesh, &Entry { issuer });
+    let stranger = raw_endpoint(&key(9)).await;
+    for entry in [entry(8, first.id()), entry(9, key(7).node_id())] {
+        let Applicant { name, architecture, class } = named("second");
+        let request = JoinRequest { mesh: root.mesh, secret: ticket.secret.clone(), name, architecture, class, entry };
+        let (connection, mut send, mut recv) = raw_stream(&stranger, &first, JOIN_ALPN).await;
+        send.write_all(&framed(&[&[2], codec::encode(&request).as_slice()].concat())).await.unwrap();
+        assert_eq!(recv.read_to_end(64).await.unwrap(), framed(&[2, 1, 7]));
+        connection.close(0u32.into(), b"");
+    }
+    assert!(!first.mesh.view().borrow().members.contains_key(&key(9).node_id()));
+    let joined = join(&key(2), &ticket, named("second")).await.unwrap();
+    assert_eq!(joined.certificates[0].kind(), ObjectKind::CERTIFICATE, "the ticket was not used up");
 }
