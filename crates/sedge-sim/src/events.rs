@@ -47,6 +47,7 @@ impl World {
             Act::Move { seat, to } => self.move_node(seat, to),
             Act::Revoke(seat) => self.revoke(seat),
             Act::Rotate(root) => self.rotate(root),
+            Act::Publish { seat, object } => self.insist(seat, object),
         }
     }
 

@@ -1,5 +1,7 @@
 //! A fleet of cells on the day on which it begins.
 
+use sedge_statement::Frontier;
+
 use crate::realm::Realm;
 use crate::villain::{Character, Villain};
 use crate::{Broken, Charter, Dice, Seat, Weather, World};
@@ -25,7 +27,8 @@ impl World {
             let mut villain = Villain::new(*character, *seat, &world.charter, path, Dice::new(seed, n));
             let near = realm.devices().filter(|other| realm.cell_of(*other) == realm.cell_of(*seat) && other != seat);
             let near = near.map(|other| Charter::key(other).node_id()).collect();
-            villain.learn(near, serials.get(seat).copied().unwrap_or(0));
+            let all = serials.iter().map(|(issuer, serial)| (Charter::key(*issuer).node_id(), *serial));
+            villain.learn(near, serials.get(seat).copied().unwrap_or(0), Frontier(all.collect()));
             world.villains.insert(*seat, villain);
             world.forgers.insert(id);
             world.network.unheed(*seat);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sedge_fleet::{ControlState, Finding, FindingKind, FleetView, OpenError, PublishError, WriteError};
+use sedge_fleet::{ControlState, Finding, FindingKind, FleetView, KeepError, OpenError, PublishError, WriteError};
 use sedge_statement::{Control, ControlAction, NodeId, RolloutId, Timestamp};
 
 use crate::{Character, Diary, Seat, World, plan_of};
@@ -21,6 +21,9 @@ pub enum Broken {
     /// A node does not accept a certificate of the root's.
     #[error("the node at {0:?} refuses a certificate: {1}")]
     Publish(Seat, #[source] Box<PublishError>),
+    /// What is to be kept of a node does not fit.
+    #[error("the node at {0:?} cannot keep what another said: {1}")]
+    Keep(Seat, #[source] KeepError),
     /// Nodes that can all hear each other do not agree.
     #[error("{views} different views {after:?} after healing")]
     Diverged {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sedge_statement::{Approvals, CellPath, Kept, Object, Revocation, RootVersion};
+use sedge_fleet::Remnant;
+use sedge_statement::{Approvals, CellPath, Kept, Object, Revocation, Roll, RootVersion};
 
 use crate::realm::{ROOTS, Realm};
 use crate::schedule::Act;
@@ -28,45 +29,39 @@ pub(crate) struct Truth {
 }
 
 impl World {
-    /// Has a node certified in another cell: by its enroller, or by a root where that is a thief.
+    /// Has a node certified in another cell, by a root, who stands above all cells.
     pub(crate) fn move_node(&mut self, seat: Seat, to: usize) -> Result<(), Broken> {
-        let issuer = self.ruler(to);
-        let serial = self.truth.serials.get(&issuer).copied().unwrap_or(0) + 1;
+        let issuer = Seat::ROOT;
+        let serial = self.truth.serials.entry(issuer).or_default();
+        *serial += 1;
+        let serial = *serial;
         let post = Post { cell: Realm::cell(to), issuer, ..self.charter.post(seat) };
         let certificate = Charter::body(self.id(seat), seat, post, (serial, 2));
         let object = Object::sign(&Charter::key(issuer), self.charter.mesh(), &certificate);
-        if self.publish_at(issuer, object)? {
-            self.truth.serials.insert(issuer, serial);
-            self.truth.moved.insert(seat, Realm::cell(to));
-        } else {
-            self.plan_act(TRY_AGAIN, Act::Move { seat, to });
-        }
-        Ok(())
+        self.truth.moved.insert(seat, Realm::cell(to));
+        self.insist(issuer, object)
     }
 
     /// Has a node's word taken back by who certified it; by a root where that is a thief, or where it is the thief.
     pub(crate) fn revoke(&mut self, seat: Seat) -> Result<(), Broken> {
         let post = self.charter.post(seat);
         let by = if self.villains.contains_key(&post.issuer) { Seat::ROOT } else { post.issuer };
+        let is_thief = self.villains.contains_key(&seat);
+        // Of a thief nothing counts but what the true owner of its key had done.
+        let last = is_thief.then(|| self.truth.serials.get(&seat).copied().unwrap_or(0));
         let (now, id) = (self.clock(by), self.id(seat));
         let Some(fleet) = &self.node(by).fleet else {
             self.plan_act(TRY_AGAIN, Act::Revoke(seat));
             return Ok(());
         };
-        // Of a thief nothing counts but what the true owner of its key had done.
-        let kept = match self.villains.contains_key(&seat) {
-            true => Kept { certificates: self.truth.serials.get(&seat).copied().unwrap_or(0), ..Kept::default() },
-            false => fleet.kept_of(id, now),
-        };
+        let Remnant { kept, rolls } = fleet.kept_of(id, now, last).map_err(|error| Broken::Keep(by, error))?;
+        let kept = if is_thief { Kept { certificates: kept.certificates, ..Kept::default() } } else { kept };
         let revocation = Revocation { subject: id, kept, reason: "lost".into(), at: now };
-        let object = Object::sign(&Charter::key(by), self.charter.mesh(), &revocation);
-        if self.publish_at(by, object)? {
-            self.truth.revoked.insert(seat);
-            self.network.unheed(seat);
-        } else {
-            self.plan_act(TRY_AGAIN, Act::Revoke(seat));
-        }
-        Ok(())
+        let key = Charter::key(by);
+        self.truth.revoked.insert(seat);
+        self.network.unheed(seat);
+        self.insist(by, Object::sign(&key, self.charter.mesh(), &revocation))?;
+        self.call(by, &rolls)
     }
 
     /// Has a root sign the version of the roots without the last of them.
@@ -77,30 +72,42 @@ impl World {
             self.plan_act(TRY_AGAIN, Act::Rotate(root));
             return Ok(());
         };
-        let version = self.truth.rotation.clone().unwrap_or_else(|| RootVersion {
-            version: 1,
-            previous: self.charter.mesh().into(),
-            roots: [first, second].map(|root| Charter::key(root).node_id()).into(),
-            threshold: 2,
-            approvals: Approvals::default(),
-            leaving: BTreeMap::from([(leaver, fleet.kept_of(leaver, now))]),
-            at: now,
-        });
+        let (version, rolls) = match self.truth.rotation.clone() {
+            Some(version) => (version, Vec::new()),
+            None => {
+                let Remnant { kept, rolls } =
+                    fleet.kept_of(leaver, now, None).map_err(|error| Broken::Keep(root, error))?;
+                let version = RootVersion {
+                    version: 1,
+                    previous: self.charter.mesh().into(),
+                    roots: [first, second].map(|root| Charter::key(root).node_id()).into(),
+                    threshold: 2,
+                    approvals: Approvals::default(),
+                    leaving: BTreeMap::from([(leaver, kept)]),
+                    at: now,
+                };
+                (version, rolls)
+            }
+        };
         self.truth.rotation = Some(version.clone());
-        let object = Object::sign(&Charter::key(root), self.charter.mesh(), &version);
-        if self.publish_at(root, object)? {
-            // It counts once both have signed; what the one who leaves says meanwhile may be lost.
-            self.truth.revoked.insert(last);
-            self.network.unheed(last);
-        } else {
-            self.plan_act(TRY_AGAIN, Act::Rotate(root));
-        }
-        Ok(())
+        // It counts once both have signed; what the one who leaves says meanwhile may be lost.
+        self.truth.revoked.insert(last);
+        self.network.unheed(last);
+        self.insist(root, Object::sign(&Charter::key(root), self.charter.mesh(), &version))?;
+        self.call(root, &rolls)
     }
 
-    /// Who certifies in a cell: its enroller, unless that is a thief.
-    fn ruler(&self, cell: usize) -> Seat {
-        let enroller = self.truth.realm.as_ref().map_or(Seat::ROOT, |realm| realm.enroller(cell));
-        if self.villains.contains_key(&enroller) { Seat::ROOT } else { enroller }
+    /// Publishes the rolls that say which certificates are kept.
+    fn call(&mut self, by: Seat, rolls: &[Roll]) -> Result<(), Broken> {
+        let (key, mesh) = (Charter::key(by), self.charter.mesh());
+        rolls.iter().try_for_each(|roll| self.insist(by, Object::sign(&key, mesh, roll)))
+    }
+
+    /// Publishes an object at a seat, later again where the node there is down or dies of it.
+    pub(crate) fn insist(&mut self, seat: Seat, object: Object) -> Result<(), Broken> {
+        if !self.publish_at(seat, object.clone())? {
+            self.plan_act(TRY_AGAIN, Act::Publish { seat, object });
+        }
+        Ok(())
     }
 }

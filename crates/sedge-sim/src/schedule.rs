@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sedge_statement::Object;
+
 use crate::{Dice, Seat, WireId};
 
 /// Something that does not follow from anything else.
@@ -30,6 +32,8 @@ pub(crate) enum Act {
     Revoke(Seat),
     /// A root signs the version of the roots without the last one.
     Rotate(Seat),
+    /// A node publishes what it has signed.
+    Publish { seat: Seat, object: Object },
 }
 
 /// What a schedule is made for.

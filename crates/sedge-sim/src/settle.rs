@@ -20,15 +20,6 @@ pub struct Settled {
     pub digest: [u8; 32],
 }
 
-/// What counts as rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rest {
-    /// No believed node says more than digests to another.
-    Silence,
-    /// No view changes for as long.
-    Agreement,
-}
-
 impl World {
     /// Heals the network, starts and joins everybody, and waits until all views are one in what they have in common, and nobody says more than
     /// digests.
@@ -36,20 +27,12 @@ impl World {
     /// # Errors
     /// [`Broken::Diverged`] or [`Broken::NotQuiet`] after `within`, and whatever breaks on the way.
     pub fn settle(&mut self, within: Duration) -> Result<Settled, Broken> {
-        self.come_to(Rest::Silence, within)
-    }
-
-    /// As [`Self::settle`], to one kind of rest.
-    pub(crate) fn come_to(&mut self, rest: Rest, within: Duration) -> Result<Settled, Broken> {
         let healed = self.now();
         self.heal();
         loop {
             self.run(Duration::from_secs(1))?;
-            let last = match rest {
-                Rest::Silence => self.network.traffic.last_news,
-                Rest::Agreement => self.last_change.max(healed),
-            };
-            let (quiet, over) = (self.now().saturating_sub(last) > SILENCE, self.now() >= healed + within);
+            let quiet = self.now().saturating_sub(self.network.traffic.last_news) > SILENCE;
+            let over = self.now() >= healed + within;
             let views = if quiet || over { self.views_apart() } else { None };
             match views {
                 Some(1) if quiet => {

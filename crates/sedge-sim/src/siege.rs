@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::realm::Realm;
 use crate::schedule::Act;
-use crate::settle::Rest;
 use crate::villain::Villain;
 use crate::{Broken, Character, Dice, Seat, Weather, World};
 
@@ -99,9 +98,7 @@ impl Siege {
         }
         world.villains.values_mut().for_each(Villain::retire);
         let villains: Vec<Character> = plot.villains.iter().map(|(_, character)| *character).collect();
-        // Of statements past a villain's share nodes keep what came first, and go on offering each other the rest.
-        let rest = if villains.contains(&Character::Flooder) { Rest::Agreement } else { Rest::Silence };
-        let settled = world.come_to(rest, self.settles_within)?;
+        let settled = world.settle(self.settles_within)?;
         let planned = world.check_fleet()?;
         let (frames, bytes) = world.sent();
         let stored = world.believed().into_iter().map(|seat| world.stored(seat)).max().unwrap_or(0);

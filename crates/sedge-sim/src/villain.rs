@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use sedge_fleet::Event;
 use sedge_fleet::testing::{self, Scribe};
-use sedge_statement::{DocKind, MeshId, NodeId, Object, Role, RolloutId, SecretKey, Timestamp};
+use sedge_statement::{DocKind, Frontier, MeshId, NodeId, Object, Role, RolloutId, SecretKey, Timestamp};
 
 use crate::{Charter, Dice, Seat};
 use thief::Loot;
@@ -118,10 +118,11 @@ impl Villain {
         }
     }
 
-    /// Tells it whom there is to harm, and how many certificates its post had issued.
-    pub(crate) fn learn(&mut self, others: Vec<NodeId>, serial: u64) {
+    /// Tells it whom there is to harm, how many certificates its post had issued, and how many everybody had.
+    pub(crate) fn learn(&mut self, others: Vec<NodeId>, serial: u64, frontier: Frontier) {
         self.others = others;
         self.loot.serial = serial;
+        self.loot.frontier = frontier;
     }
 
     pub(crate) fn character(&self) -> Character {

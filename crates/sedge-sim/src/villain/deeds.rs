@@ -142,10 +142,12 @@ impl Villain {
             let garbage: Vec<u8> = (0..length).map(|_| u8::try_from(self.dice.below(256)).unwrap_or(0)).collect();
             said.extend(self.to_all(&garbage));
         }
-        if !self.retired && self.deeds.is_multiple_of(4) {
-            let body = Unknown(self.deeds.to_le_bytes().repeat(1500));
-            let object = Object::sign(&self.key, self.mesh, &body);
-            said.extend(self.to_all(&testing::objects_frame(&[object])));
+        // To each another statement, so that whoever keeps what comes first keeps another than its neighbours.
+        if !self.retired && self.deeds.is_multiple_of(8) {
+            let statement =
+                |peer: &NodeId| Unknown([&self.deeds.to_le_bytes()[..], peer.as_bytes()].concat().repeat(50));
+            let sign = |peer: &NodeId| Object::sign(&self.key, self.mesh, &statement(peer));
+            said.extend(self.peers.keys().map(|peer| (*peer, testing::objects_frame(&[sign(peer)]))));
         }
         let victim = testing::doc_id(*self.dice.pick(&self.others), DocKind::Node, 0);
         for _ in 0..20 {

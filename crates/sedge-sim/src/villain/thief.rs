@@ -2,7 +2,9 @@
 
 use sedge_fleet::Edit;
 use sedge_fleet::testing::{self, Scribe};
-use sedge_statement::{CellPath, Certificate, DocKind, Kept, Object, Revocation, Role, SecretKey, Timestamp};
+use sedge_statement::{
+    CellPath, Certificate, Deployment, DocKind, Frontier, Kept, Object, Revocation, Role, SecretKey, Timestamp,
+};
 
 use super::{Said, Villain};
 use crate::pen::{deployment_of, release_of};
@@ -18,6 +20,8 @@ pub(super) struct Loot {
     post: Post,
     /// The serial of the last certificate.
     pub(super) serial: u64,
+    /// Over which certificates its deployments are to be carried out.
+    pub(super) frontier: Frontier,
     accomplices: u8,
     /// Everything that it signed, to be told again.
     signed: Vec<Object>,
@@ -25,7 +29,7 @@ pub(super) struct Loot {
 
 impl Loot {
     pub(super) fn new(post: Post) -> Self {
-        Self { post, serial: 0, accomplices: 0, signed: Vec::new() }
+        Self { post, serial: 0, frontier: Frontier::default(), accomplices: 0, signed: Vec::new() }
     }
 }
 
@@ -56,7 +60,8 @@ impl Villain {
                 }
                 let release = release_of("digits", self.deeds % 9 + 1, "a villain's".into(), now);
                 let everywhere = "cell=**".parse().expect("a valid selector");
-                let deployment = deployment_of(release.id(), everywhere, self.deeds, now);
+                let drafted = deployment_of(release.id(), everywhere, self.deeds, now);
+                let deployment = Deployment { frontier: self.loot.frontier.clone(), ..drafted };
                 self.add(0, now, &[Edit::PutRelease(release), Edit::PutDeployment(deployment)]);
                 self.tell(0, 1)
             }

@@ -10,9 +10,9 @@ use crate::observer::Failure;
 use crate::weigh::KINDS;
 
 /// The largest store that is promised, bytes.
-const STORE: u64 = 64 << 20;
+const STORE: u64 = 64_000_000;
 /// The most memory.
-const MEMORY: u64 = 64 << 20;
+const MEMORY: u64 = 64_000_000;
 /// The longest start.
 const START: Duration = Duration::from_secs(2);
 /// The most that who was away receives, bytes.
