@@ -49,12 +49,19 @@ pub(crate) fn kinds(records: &[Record]) -> BTreeMap<char, (u64, u64)> {
 
 /// Every record of a store, as the agent reads them.
 pub(crate) fn records(database: &Database) -> Result<Vec<Record>, Failure> {
+    records_of(database, |_| true)
+}
+
+/// The records of a store whose kind is asked for.
+fn records_of(database: &Database, wanted: impl Fn(char) -> bool) -> Result<Vec<Record>, Failure> {
     let read = database.begin_read()?;
     let table = read.open_table(FLEET)?;
     let mut records = Vec::new();
     for record in table.iter()? {
         let (key, value) = record?;
-        records.push((key.value().to_vec(), value.value().to_vec()));
+        if wanted(kind(key.value())) {
+            records.push((key.value().to_vec(), value.value().to_vec()));
+        }
     }
     Ok(records)
 }
@@ -93,8 +100,7 @@ fn try_weigh(path: &Path) -> Result<Weight, Failure> {
     let (genesis, mesh) = mesh::genesis();
     let before = resident();
     let (fleet, spent) = timed(|| -> Result<Fleet, Failure> {
-        let mut records = records(&database(path)?)?;
-        records.retain(|(key, _)| only.contains(kind(key)));
+        let records = records_of(&database(path)?, |kind| only.contains(kind))?;
         let mut fleet = Fleet::open(&genesis, mesh, Who::Observer(0).id(), records)?;
         fleet.view(Timestamp::max(START, fleet.verified_time()));
         Ok(fleet)
