@@ -205,6 +205,12 @@ async fn a_node_moves_to_another_cell_and_a_selector_follows_it() -> Result<()> 
     let deployed = a.ask(&["deploy", "digits:1.0.0", "--to", "cell=plant-8/**,label.site=oslo", "--wait"]).await?;
     let named: Vec<&Value> = list(&deployed, "/nodes")?.iter().map(|node| &node["node"]).collect();
     ensure!(named == ["gamma"], "{deployed}");
+    // It says of itself what only its cell holds, and whoever asks.
+    let shown = a.ask(&["node", "show", "gamma"]).await?;
+    ensure!(shown["held"] == true && shown["slots"][0]["state"] == "committed", "{shown}");
+    ensure!(shown["profile"].is_object(), "{shown}");
+    let cells = a.status().await?["sync"]["cells"].clone();
+    ensure!(cells == serde_json::json!(["/", "plant-8"]), "{cells}");
     a.ask(&["node", "label", "gamma", "site-"]).await?;
     let nobody = a.run(&["deploy", "digits:1.0.0", "--to", "label.site=oslo"]).await?;
     ensure!(nobody.status == Some(exit::USAGE), "nobody bears it any more: {nobody}");

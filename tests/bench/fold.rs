@@ -2,8 +2,8 @@
 //! `cargo bench -p sedge-fleet --bench fold`.
 //!
 //! A `state.redb` with the table that the agent keeps holds the records of a mesh of a thousand nodes: certificates, node documents of
-//! ten to twenty-one links (a profile, two slots, a dozen files), and one authority's twenty releases and deployments. Measured is
-//! opening the database, reading its records, [`Fleet::open`] and [`Fleet::view`], the file being in the page cache. The anchor is
+//! ten to twenty-one links (a profile, two slots, a dozen files), and one authority's twenty releases and deployments. Measured, in a fleet
+//! without cells, where each node holds them all, is opening the database, reading its records, [`Fleet::open`] and [`Fleet::view`], the file being in the page cache. The anchor is
 //! Automerge's own `load` of the same thousand documents, saved.
 
 mod nodes;
@@ -21,7 +21,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use releases::{deployment, release};
 use sedge_fleet::testing;
 use sedge_fleet::{Edit, Event, Fleet, FleetView, Write};
-use sedge_statement::DocKind;
+use sedge_statement::{CellPath, DocKind};
 use support::{Line, Report, median, timed};
 
 const NODES: u32 = 1000;
@@ -82,7 +82,7 @@ fn links(n: u32) -> u32 {
 }
 
 fn author(n: u32) -> Author {
-    let mut author = Author::new(n);
+    let mut author = Author::new(n, &CellPath::root());
     if n > 0 {
         author.live(links(n));
         return author;
@@ -99,7 +99,7 @@ fn author(n: u32) -> Author {
 /// A frame with one link more than the store holds, of one node after another.
 fn news() -> impl Iterator<Item = Vec<u8>> {
     (1..=8).map(|n| {
-        let mut ahead = Author::new(n);
+        let mut ahead = Author::new(n, &CellPath::root());
         ahead.live(links(n) + 1);
         let last = ahead.links().pop().expect("it wrote");
         testing::links_frame(last.head.expect("signed"), last.seq, vec![last.raw])

@@ -17,7 +17,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use nodes::{Author, START, certificate, genesis, id};
 use sedge_fleet::testing::{self, StoredLink};
 use sedge_fleet::{Event, Fleet};
-use sedge_statement::NodeId;
+use sedge_statement::{CellPath, NodeId};
 use support::{Line, Report, median, timed};
 
 const AUTHORS: u32 = 1000;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn links(n: u32) -> Vec<StoredLink> {
-    let mut author = Author::new(n);
+    let mut author = Author::new(n, &CellPath::root());
     author.live(LINKS);
     author.links()
 }
@@ -72,7 +72,7 @@ fn receiver(neighbour: NodeId) -> Fleet {
     let (genesis, mesh) = genesis();
     let mut fleet = Fleet::open(&genesis, mesh, id(0), []).expect("an empty fleet opens");
     for n in 0..=AUTHORS {
-        fleet.publish(certificate(n, mesh), START).expect("the root issued it");
+        fleet.publish(certificate(n, &CellPath::root(), mesh), START).expect("the root issued it");
     }
     fleet.handle(Event::Connected { peer: neighbour }, START);
     fleet.handle(Event::Received { peer: neighbour, frame: testing::hello_frame(mesh, &[]) }, START);

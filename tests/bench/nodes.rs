@@ -37,14 +37,14 @@ pub(crate) fn genesis() -> (Vec<u8>, MeshId) {
     (object.to_bytes(), mesh)
 }
 
-/// The certificate of node `n`, by the root.
-pub(crate) fn certificate(n: u32, mesh: MeshId) -> Object {
+/// The certificate of node `n` of a cell, by the root, which is in the root cell.
+pub(crate) fn certificate(n: u32, cell: &CellPath, mesh: MeshId) -> Object {
     let roles = if n == 0 { Role::ALL.to_vec() } else { vec![Role::Device] };
     let certificate = Certificate {
         subject: id(n),
         name: format!("camera-{n}").parse().expect("a name"),
         roles: roles.into_iter().collect(),
-        cell: format!("acme/plant-{}/line-{}", n % 7, n % 3).parse().expect("a cell"),
+        cell: if n == 0 { CellPath::root() } else { cell.clone() },
         labels: BTreeMap::from([("site".parse().expect("a label"), "north".parse().expect("a value"))]),
         architecture: "aarch64".parse().expect("an architecture"),
         class: "orin-nano".parse().expect("a class"),
@@ -54,7 +54,6 @@ pub(crate) fn certificate(n: u32, mesh: MeshId) -> Object {
         not_before: START,
         not_after: None,
     };
-    let certificate = if n == 0 { Certificate { cell: CellPath::root(), ..certificate } } else { certificate };
     Object::sign(&key(0), mesh, &certificate)
 }
 
@@ -67,12 +66,12 @@ pub(crate) struct Author {
 }
 
 impl Author {
-    pub(crate) fn new(n: u32) -> Self {
+    pub(crate) fn new(n: u32, cell: &CellPath) -> Self {
         let (genesis, mesh) = genesis();
         let fleet = Fleet::open(&genesis, mesh, id(n), []).expect("an empty fleet opens");
         let mut author = Self { n, fleet, writes: Vec::new() };
         for subject in if n == 0 { vec![0] } else { vec![0, n] } {
-            let effects = author.fleet.publish(certificate(subject, mesh), START).expect("the root issued it");
+            let effects = author.fleet.publish(certificate(subject, cell, mesh), START).expect("the root issued it");
             author.keep(effects);
         }
         author
@@ -86,7 +85,12 @@ impl Author {
 
     /// Writes the node's document up to `links` links.
     pub(crate) fn live(&mut self, links: u32) {
-        (0..links).for_each(|link| self.write(DocKind::Node, &edits(self.n, link)));
+        self.go_on(0, links);
+    }
+
+    /// Writes the node's document from one link on up to another.
+    pub(crate) fn go_on(&mut self, from: u32, to: u32) {
+        (from..to).for_each(|link| self.write(DocKind::Node, &edits(self.n, link)));
     }
 
     /// The links of its documents with their heads, in order.

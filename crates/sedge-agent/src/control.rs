@@ -186,6 +186,7 @@ fn json<T: Serialize>(value: T) -> Value {
 }
 
 async fn answer(core: &Arc<Core>, request: Request) -> Result<Value, ApiError> {
+    core.look_elsewhere(&request).await;
     Ok(match request {
         Request::Status => json(core.status().await),
         Request::NodeList => json(core.nodes()),

@@ -18,6 +18,7 @@ mod control;
 mod core;
 mod doctor;
 mod drafts;
+mod elsewhere;
 mod enroll;
 mod home;
 mod infer;

@@ -9,19 +9,20 @@ mod providers;
 mod report;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sedge_fleet::FleetView;
 use sedge_runtime::{Gated, Previous};
 use sedge_slot::{Event, Floor, SlotMachine, Update};
-use sedge_statement::{Profile, RolloutId, SlotName, SlotState, Timestamp, codec};
+use sedge_statement::{CellPath, Profile, RolloutId, SlotName, SlotState, Timestamp, codec};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::api::ApiError;
 use crate::core::{Core, Planned, ShownSlot, now};
+use crate::elsewhere;
 use crate::planning::plan_of;
 use crate::store::Kind;
 use providers::Providers;
@@ -32,6 +33,9 @@ use work::Done;
 const TICK: Duration = Duration::from_secs(1);
 /// Finished work that waits to be looked at: a few for each slot of a device.
 const DONE_QUEUE: usize = 64;
+
+/// How often the cells of this node's own rollouts are wanted anew: well within the time for which they are held.
+const FOLLOW_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the loop publishes for the rest of the agent.
 pub(crate) struct Outlets {
@@ -51,6 +55,8 @@ pub(crate) struct Reconciler {
     done: mpsc::Receiver<Done>,
     clock: Clock,
     revision: u64,
+    /// The cells in which this node's own rollouts are followed, of which revision, and when that was last said.
+    followed: Option<(BTreeSet<CellPath>, u64, Instant)>,
 }
 
 /// One slot and what belongs to it while the process lives.
@@ -120,7 +126,19 @@ impl Reconciler {
         let clock = Clock { wall: now(), since: Instant::now() };
         let view = Arc::clone(&core.mesh.view().borrow());
         let providers = Providers::new(core.me(), view);
-        Ok(Self { core, outlets, profile, reporter, slots, providers, done_in, done, clock, revision: 0 })
+        Ok(Self {
+            core,
+            outlets,
+            profile,
+            reporter,
+            slots,
+            providers,
+            done_in,
+            done,
+            clock,
+            revision: 0,
+            followed: None,
+        })
     }
 
     /// Runs until the agent stops, or what it cannot do without has ended.
@@ -155,6 +173,7 @@ impl Reconciler {
                 }
             }
             self.look_for_providers();
+            self.follow_own_rollouts().await;
             #[cfg(test)]
             assert!(!self.core.loop_panics.load(std::sync::atomic::Ordering::Relaxed), "a test has the loop panic");
         }
@@ -227,6 +246,28 @@ impl Reconciler {
     fn updates(&self) -> BTreeMap<SlotName, Update> {
         let update = |(name, slot): (&SlotName, &Slot)| Some((name.clone(), slot.machine.update()?.clone()));
         self.slots.iter().filter_map(update).collect()
+    }
+
+    /// Wants the documents of the cells in which this node's own rollouts go on.
+    async fn follow_own_rollouts(&mut self) {
+        let planned = Arc::clone(&self.outlets.planned.borrow());
+        let last = self.followed.as_ref();
+        let is_fresh = last.is_some_and(|(_, _, at)| at.elapsed() < FOLLOW_AGAIN);
+        if is_fresh && last.is_some_and(|(_, revision, _)| *revision == planned.revision) {
+            return;
+        }
+        let cells = elsewhere::followed(&planned, self.core.me());
+        if is_fresh
+            && let Some((before, revision, _)) = &mut self.followed
+            && *before == cells
+        {
+            *revision = planned.revision;
+            return;
+        }
+        if !cells.is_empty() {
+            self.core.mesh.want(cells.clone()).await;
+        }
+        self.followed = Some((cells, planned.revision, Instant::now()));
     }
 
     /// Follows whom weights may be asked of.

@@ -12,7 +12,7 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 
 use automerge::Automerge;
-use sedge_statement::{ChangeHash, DocId, SignedHead, Timestamp};
+use sedge_statement::{ChangeHash, DocId, HeadProof, SignedHead, Timestamp};
 
 use crate::fork::Side;
 use crate::precheck::{self, MAX_LINK_BYTES, MAX_LINK_COST, Shape};
@@ -32,12 +32,19 @@ pub const MAX_CHAIN_BYTES: usize = 4 << 20;
 /// [`MAX_LINKS`] links and [`MAX_CHAIN_BYTES`] stays below.
 pub(crate) const MAX_CHAIN_COST: usize = 24 << 20;
 
-/// One change, and the head that its author signed there, if it was heard.
+/// One change, and what proves the head that its author signed there, if it was heard.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     pub(crate) raw: Vec<u8>,
     pub(crate) hash: ChangeHash,
-    pub(crate) head: Option<SignedHead>,
+    pub(crate) head: Option<HeadProof>,
+}
+
+impl Link {
+    /// The head that its author signed at this link, `seq` of the document.
+    pub(crate) fn signed(&self, doc: &DocId, seq: u64) -> Option<SignedHead> {
+        Some(SignedHead::from_proof(doc.clone(), seq, self.hash, self.head.as_ref()?))
+    }
 }
 
 /// How an offered segment stands to what is held.
@@ -172,6 +179,11 @@ impl Chain {
         self.reading.get_or_init(|| Arc::new(Reading::of(&self.id, &self.shape)))
     }
 
+    /// Drops Automerge's value, which is made again of the links when it is next needed.
+    pub(crate) fn rest(&mut self) {
+        self.doc.take();
+    }
+
     /// What this epoch says of the one before.
     pub(crate) fn handover(&self) -> Option<Handover> {
         self.handover
@@ -234,7 +246,7 @@ impl Chain {
 
     /// The links from `seq` up to `end`, at which there is a head.
     pub(crate) fn stretch(&self, seq: u64, end: u64) -> Side {
-        let head = self.link(end).and_then(|link| link.head.clone()).expect("stretches end at a head");
+        let head = self.link(end).and_then(|link| link.signed(&self.id, end)).expect("stretches end at a head");
         let links = self.links_from(seq).take_while(|(at, _)| *at <= end).map(|(_, link)| link.raw.clone()).collect();
         Side { head, links }
     }

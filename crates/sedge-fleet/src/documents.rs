@@ -1,16 +1,17 @@
 //! Every document a node holds: which epochs there are, which count, and where forks cut them.
 //!
 //! What is kept is a function of what was offered, whatever the order and the paging, so that nodes that meet end with the same. Of `node`
-//! documents it is the last whole epoch of each author. Epochs of the other kinds add up: one begins only where the one before is full and
-//! names its last head, so an author's epochs are one long chain, and its share bounds a prefix of it. Of authors whose word is taken back it is what
-//! the revocation names.
+//! documents it is the last whole epoch of each author in its cell; which cell that is, and so what is offered here at all, the fleet judges by
+//! certificates. Epochs of the other kinds add up: one begins only where the one before is full and names its last head, so an author's epochs are one
+//! long chain, and its share bounds a prefix of it. Of authors whose word is taken back it is what the revocation names.
 
 mod kept;
 mod offer;
 mod proofs;
 mod staged;
+mod warm;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sedge_statement::{DocId, DocKind, Kept, LastGood, MeshId, NodeId, ObjectId, Scope, Timestamp};
@@ -18,6 +19,7 @@ use sedge_statement::{DocId, DocKind, Kept, LastGood, MeshId, NodeId, ObjectId, 
 pub(crate) use self::offer::{Forked, Offered};
 use self::proofs::Proofs;
 use self::staged::Staged;
+use self::warm::Warm;
 use crate::chain::Chain;
 use crate::fork::Evidence;
 use crate::record::{self, Write};
@@ -32,6 +34,7 @@ pub(crate) struct Documents {
     chains: BTreeMap<DocId, Chain>,
     forks: Proofs,
     staged: Staged,
+    warm: Warm,
     /// What counts of revoked authors.
     kept: BTreeMap<NodeId, Kept>,
     share: usize,
@@ -39,12 +42,12 @@ pub(crate) struct Documents {
 
 impl Default for Documents {
     fn default() -> Self {
-        let (forks, staged) = (Proofs::default(), Staged::default());
-        Self { chains: BTreeMap::new(), forks, staged, kept: BTreeMap::new(), share: SHARE }
+        let (forks, staged, warm) = (Proofs::default(), Staged::default(), Warm::default());
+        Self { chains: BTreeMap::new(), forks, staged, warm, kept: BTreeMap::new(), share: SHARE }
     }
 }
 
-/// The first version replicates every document to every node, and has one scope.
+/// A document that the whole mesh holds. A `node` document of this scope is of an older store, or the least name of its author's.
 pub(crate) fn doc_id(author: NodeId, kind: DocKind, epoch: u32) -> DocId {
     DocId { author, kind, scope: Scope::Mesh, epoch }
 }
@@ -53,6 +56,11 @@ pub(crate) fn doc_id(author: NodeId, kind: DocKind, epoch: u32) -> DocId {
 /// otherwise leave out.
 fn adds_up(kind: DocKind) -> bool {
     kind != DocKind::Node
+}
+
+/// Whether a document of this kind may have this scope: a `node` document is its cell's, and only an older version made it the mesh's.
+pub(crate) fn is_in_use(doc: &DocId) -> bool {
+    doc.kind == DocKind::Node || doc.scope == Scope::Mesh
 }
 
 /// Whether a chain is read and told to others.
@@ -68,11 +76,6 @@ impl Documents {
     /// Every document that counts.
     pub(crate) fn chains(&self) -> impl Iterator<Item = (&DocId, &Chain)> {
         self.chains.iter().filter(|(_, chain)| counts(chain))
-    }
-
-    /// The evidence kept, by its id.
-    pub(crate) fn forks(&self) -> impl Iterator<Item = (ObjectId, &[u8])> {
-        self.forks.all()
     }
 
     /// The ids of the evidence that says something, each with the author that it is about. Of a revoked author it says nothing.
@@ -99,16 +102,17 @@ impl Documents {
         self.cut_of(doc).is_some()
     }
 
-    /// The epoch after every one that is held, on its way, or known to be forked.
+    /// The epoch after every one that is held, on its way, or known to be forked, in whatever scope: an author that moves cell counts on.
     pub(crate) fn next_epoch(&self, author: NodeId, kind: DocKind) -> u32 {
         let held = self.last(author, kind).map(|(doc, _)| doc.epoch);
-        let forked = self.forks.epochs(author, kind).next_back().map(|doc| doc.epoch);
+        let forked = self.forks.epochs(author, kind).last().map(|doc| doc.epoch);
         held.max(forked).max(self.staged.last_epoch(author, kind)).map_or(0, |last| last.saturating_add(1))
     }
 
-    /// The last link of an author's documents of a kind that was made no later than `until`, by the author's clock; none where there is none.
+    /// The last link of an author's documents of a kind that the whole mesh holds that was made no later than `until`, by the author's clock; none where
+    /// there is none.
     pub(crate) fn last_good(&self, author: NodeId, kind: DocKind, until: Timestamp) -> Option<LastGood> {
-        self.epochs(author, kind).rev().find_map(|(doc, chain)| {
+        self.epochs(&doc_id(author, kind, 0)).rev().find_map(|(doc, chain)| {
             let seq = chain.len_until(until);
             Some(LastGood { epoch: doc.epoch, seq, head: chain.hash_at(seq)? })
         })
@@ -119,9 +123,16 @@ impl Documents {
         self.forks.forked().filter(|(doc, _)| !self.is_revoked(&doc.author))
     }
 
-    /// An author's epochs of one kind, oldest first.
-    fn epochs(&self, author: NodeId, kind: DocKind) -> impl DoubleEndedIterator<Item = (&DocId, &Chain)> {
-        self.chains.range(doc_id(author, kind, 0)..=doc_id(author, kind, u32::MAX))
+    /// The epochs that a document is one of, of its author, kind and scope, oldest first.
+    fn epochs(&self, doc: &DocId) -> impl DoubleEndedIterator<Item = (&DocId, &Chain)> + use<'_> {
+        let of = |epoch| DocId { epoch, ..doc.clone() };
+        self.chains.range(of(0)..=of(u32::MAX))
+    }
+
+    /// An author's documents of a kind, in every scope.
+    fn of_author(&self, author: NodeId, kind: DocKind) -> impl Iterator<Item = (&DocId, &Chain)> {
+        let first = doc_id(author, kind, 0);
+        self.chains.range(first..).take_while(move |(doc, _)| (doc.author, doc.kind) == (author, kind))
     }
 
     /// Past which epoch an author's documents of a kind do not count any more, because of forks.
@@ -129,9 +140,14 @@ impl Documents {
         self.forks.last_epoch(author, kind)
     }
 
-    /// The last epoch of an author's documents of a kind that counts.
+    /// The last epoch of an author's documents of a kind that counts, in whatever scope.
     pub(crate) fn current(&self, author: NodeId, kind: DocKind) -> Option<&Chain> {
-        self.epochs(author, kind).map(|(_, chain)| chain).rfind(|chain| counts(chain))
+        self.of_author(author, kind).map(|(_, chain)| chain).filter(|chain| counts(chain)).max_by_key(|c| c.id().epoch)
+    }
+
+    /// Whether a document of this author's in this scope is held and counts.
+    pub(crate) fn has(&self, author: NodeId, kind: DocKind, scope: &Scope) -> bool {
+        self.of_author(author, kind).any(|(doc, chain)| doc.scope == *scope && counts(chain))
     }
 
     /// The documents that the fold reads.
@@ -145,10 +161,9 @@ impl Documents {
         if self.is_revoked(&doc.author) {
             return self.end_of(doc).is_none();
         }
-        let current = || self.current(doc.author, doc.kind).map(|chain| chain.id().epoch);
         doc.epoch > self.last_epoch(doc.author, doc.kind)
             || self.cut_of(doc) == Some(0)
-            || (!adds_up(doc.kind) && current().is_some_and(|current| current > doc.epoch))
+            || (!adds_up(doc.kind) && self.of_author(doc.author, doc.kind).any(|(by, chain)| replaces(by, chain, doc)))
     }
 
     /// An empty chain for a document, counted as far as forks and revocations let it.
@@ -164,7 +179,7 @@ impl Documents {
         if !adds_up(doc.kind) {
             return usize::MAX;
         }
-        let before = self.epochs(doc.author, doc.kind).take_while(|(before, _)| before.epoch < doc.epoch);
+        let before = self.epochs(doc).take_while(|(before, _)| before.epoch < doc.epoch);
         self.share.saturating_sub(before.map(|(_, chain)| chain.cost()).sum())
     }
 
@@ -189,15 +204,23 @@ impl Documents {
         self.share = share;
     }
 
-    /// Forgets the epochs that a whole later one of `doc`'s kind has replaced.
+    /// Forgets the documents that this one has replaced.
     pub(crate) fn drop_replaced(&mut self, doc: &DocId) -> Vec<Write> {
-        let Some(current) = self.current(doc.author, doc.kind).map(|chain| chain.id().epoch) else { return Vec::new() };
-        if adds_up(doc.kind) {
-            return Vec::new();
-        }
-        let old: Vec<DocId> =
-            self.epochs(doc.author, doc.kind).map(|(id, _)| id.clone()).take_while(|id| id.epoch < current).collect();
+        let Some(by) = self.chains.get(doc).filter(|_| !adds_up(doc.kind)) else { return Vec::new() };
+        let old = self.of_author(doc.author, doc.kind).map(|(old, _)| old).filter(|old| replaces(doc, by, old));
+        let old: Vec<DocId> = old.cloned().collect();
         old.iter().flat_map(|old| self.remove(old)).collect()
+    }
+
+    /// Forgets the documents that are not to be kept; answers which records go with them.
+    pub(crate) fn forget_but(&mut self, keep: &BTreeSet<DocId>) -> Vec<Write> {
+        let gone: Vec<DocId> = self.chains.keys().filter(|doc| !keep.contains(doc)).cloned().collect();
+        gone.iter().flat_map(|doc| self.remove(doc)).collect()
+    }
+
+    /// Every document held, counting or not.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &DocId> {
+        self.chains.keys()
     }
 
     /// Forgets a chain; answers which records go with it.
@@ -208,13 +231,20 @@ impl Documents {
 
     /// What this node would write next: the current end of its own documents of a kind.
     pub(crate) fn last(&self, author: NodeId, kind: DocKind) -> Option<(&DocId, &Chain)> {
-        self.epochs(author, kind).next_back()
+        self.of_author(author, kind).max_by(|(a, _), (b, _)| (a.epoch, &a.scope).cmp(&(b.epoch, &b.scope)))
     }
 
     /// Opens evidence offered by anybody.
     pub(crate) fn open_evidence(bytes: &[u8], mesh: MeshId) -> Result<Evidence, crate::fork::EvidenceError> {
         Evidence::open(bytes, mesh)
     }
+}
+
+/// Whether one `node` document takes the place of another of its author: as a whole later epoch in the same cell, or as any in a cell where the other is
+/// of an older store.
+fn replaces(by: &DocId, chain: &Chain, old: &DocId) -> bool {
+    let later = by.scope == old.scope && by.epoch > old.epoch;
+    counts(chain) && (later || (old.scope == Scope::Mesh && by.scope != Scope::Mesh))
 }
 
 /// The records of a chain's links from `seq` on.

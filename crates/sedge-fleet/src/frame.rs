@@ -4,21 +4,26 @@
 //! anything is read (the transport puts a `u32`, little-endian, in front; [`MAX_FRAME_BYTES`] at most). Non-goals: reliability and order,
 //! which sync does without: whatever is lost is found again by the next digest.
 //!
-//! `Hello` comes first from both sides. Then the node of the greater id says its digest every few seconds; where the other's differs, that one
-//! answers with what it has (items by id, then documents); the first sends what the other lacks and asks for what it lacks itself. New links and items go to
-//! every neighbour at once.
+//! `Hello` comes first from both sides. Then the node of the greater id says, of each scope that both hold, its digest every few seconds; where the
+//! other's differs, that one answers with what it has there (of the whole mesh the items by id, then documents); the first sends what the other lacks and
+//! asks for what it lacks itself. Both hold what the whole mesh holds, and each its own cell, by its certificate; which other cells it wants it says
+//! (`Wants`), again and again while it does, so that a word lost costs a moment. New items go to every neighbour at once, and new links to those that hold
+//! their scope.
 
 #[cfg(test)]
 mod tests;
 
 use sedge_statement::codec::{self, CodecError};
-use sedge_statement::{ChangeHash, DocId, MeshId, ObjectId, Scope, SignedHead};
+use sedge_statement::{CellPath, ChangeHash, DocId, MeshId, ObjectId, Scope, SignedHead};
 use serde::{Deserialize, Serialize};
 
 /// The protocol's version, in the hello.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 /// The largest frame, bytes.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
+/// The most cells beside its own that a node may want at once. A cell of a hundred takes about a megabyte of memory and of disk, so an operator's
+/// laptop bears so many, and a peer that asks for all of them costs its neighbours a few digests.
+pub const MAX_WANTED: usize = 32;
 
 /// Who speaks, for which mesh, and what proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,10 +67,10 @@ pub(crate) enum Item {
 pub(crate) enum Frame {
     /// The first frame of both sides.
     Hello(Hello),
-    /// The digest of the sender's vector and set, for one scope.
+    /// The digest of the sender's vector of one scope, and, of the whole mesh's, of its set.
     Digest { scope: Scope, digest: [u8; 32] },
-    /// The sender's documents from `from` up to before `to`, in order.
-    Vector { from: Option<DocId>, to: Option<DocId>, docs: Vec<Standing> },
+    /// The sender's documents of a scope from `from` up to before `to`, in order.
+    Vector { scope: Scope, from: Option<DocId>, to: Option<DocId>, docs: Vec<Standing> },
     /// The sender's items from `from` up to before `to`, in order.
     Set { from: Option<ObjectId>, to: Option<ObjectId>, ids: Vec<ObjectId> },
     /// Links of one document up to a signed head.
@@ -76,6 +81,8 @@ pub(crate) enum Frame {
     Want { doc: DocId, from_seq: u64 },
     /// Asks for items.
     WantItems(Vec<ObjectId>),
+    /// The cells beside its own whose documents the sender wants for now.
+    Wants(Vec<CellPath>),
 }
 
 impl Frame {

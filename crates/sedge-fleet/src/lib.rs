@@ -30,7 +30,7 @@ pub use fleet::{
     CloseReason, Effect, Event, Fleet, FleetStats, KeepError, OpenError, PublishError, RecordError, Remnant, WriteError,
 };
 pub use fork::EvidenceError;
-pub use frame::{MAX_FRAME_BYTES, PROTOCOL};
+pub use frame::{MAX_FRAME_BYTES, MAX_WANTED, PROTOCOL};
 pub use membership::{
     CertificateRefusal, EntryRefusal, Membership, Proposal, RevocationRefusal, RollRefusal, Roots, RootsRefusal,
 };

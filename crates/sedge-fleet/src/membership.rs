@@ -32,6 +32,7 @@
 pub(crate) mod fixtures;
 mod resolve;
 mod revoked;
+mod room;
 mod roots;
 mod rules;
 mod statements;
@@ -54,13 +55,6 @@ pub use roots::{Proposal, Roots};
 pub use rules::CertificateRefusal;
 pub use statements::{EntryRefusal, RevocationRefusal, RollRefusal, RootsRefusal};
 
-/// The most certificates in effect that no root issued: several for each of ten thousand nodes, and 30 MB at the most common size. Those of
-/// roots are bounded by what one signer may publish, so that enrollers gone mad cannot keep a root from answering. Past it the void ones are
-/// forgotten.
-const MAX_CERTIFICATES: usize = 1 << 16;
-/// The most certificates of one issuer for one node: a new label every week for two years. Each is looked at for each that
-/// the node issues itself.
-const MAX_RENEWALS: usize = 128;
 /// The most certificates on one path. Cells have eight levels; twice that still fits a hello.
 const MAX_DEPTH: u32 = 16;
 /// How far a certificate's first date may lie ahead of our clock: an issuer's clock may run ahead, and a newcomer
@@ -205,21 +199,6 @@ impl Membership {
             self.revision += 1;
         }
         unsettled
-    }
-
-    /// Forgets the certificates that are void, once there are more than are to be kept; answers which.
-    pub(crate) fn shed(&mut self) -> Vec<ObjectId> {
-        if self.held.len() <= MAX_CERTIFICATES {
-            return Vec::new();
-        }
-        let void: Vec<ObjectId> =
-            self.held.iter().filter(|(_, held)| held.depth.is_none()).map(|(id, _)| *id).collect();
-        for id in &void {
-            let Some(Held { certificate, .. }) = self.held.remove(id) else { continue };
-            forget(&mut self.by_subject, &certificate.subject, id);
-            forget(&mut self.by_issuer, &certificate.issuer, id);
-        }
-        void
     }
 
     /// Whether a certificate would be in effect with what is held now, whether or not it is held itself.
@@ -437,19 +416,6 @@ impl Membership {
         (Reverse(depth), own)
     }
 
-    /// Whether a certificate still counts for its issuer, where that is revoked. A roll that is on its way voids nothing: those whom the
-    /// issuer enrolled rightly would be cut off until it is here.
-    fn keeps(&self, id: &ObjectId, certificate: &Certificate) -> bool {
-        let Some(kept) = self.revoked.get(&certificate.issuer) else { return true };
-        certificate.serial <= kept.certificates.last && self.names(kept, id).unwrap_or(true)
-    }
-
-    /// Whether the rolls of what is kept name a certificate; none while one of them is missing.
-    fn names(&self, kept: &Kept, id: &ObjectId) -> Option<bool> {
-        let rolls: Option<Vec<_>> = kept.certificates.rolls.iter().map(|roll| self.rolls.get(roll)).collect();
-        rolls.map(|rolls| rolls.iter().any(|roll| roll.contains(id)))
-    }
-
     fn valid_of(&self, node: &NodeId) -> impl Iterator<Item = (&ObjectId, &Certificate, u32)> {
         self.by_subject.get(node).into_iter().flatten().filter_map(|id| {
             let held = self.held.get(id)?;
@@ -473,28 +439,5 @@ impl Membership {
     fn root_role_holds(&self, certificate: &Certificate) -> bool {
         !certificate.may(Role::Root)
             || (self.history.ever(&certificate.issuer) && self.history.ever(&certificate.subject))
-    }
-
-    /// Whether one more certificate is taken. What a revocation names always is, and what is void takes no room: so however a hostile issuer filled
-    /// its share, in whatever order its certificates came, nodes hold the same of it once it is revoked.
-    fn has_room(&self, id: &ObjectId, certificate: &Certificate) -> bool {
-        if self.revoked.get(&certificate.issuer).is_some_and(|kept| self.names(kept, id) == Some(true)) {
-            return true;
-        }
-        let of_both = self.by_subject.get(&certificate.subject).into_iter().flatten();
-        let of_both = of_both
-            .filter_map(|id| self.held.get(id))
-            .filter(|held| held.certificate.issuer == certificate.issuer && (held.depth.is_some() || self.unsettled));
-        let all = self.counting < MAX_CERTIFICATES || self.history.ever(&certificate.issuer);
-        all && of_both.count() < MAX_RENEWALS
-    }
-}
-
-/// Takes an id out of one of the sets, and the set out with its last.
-fn forget(sets: &mut BTreeMap<NodeId, BTreeSet<ObjectId>>, node: &NodeId, id: &ObjectId) {
-    let Some(set) = sets.get_mut(node) else { return };
-    set.remove(id);
-    if set.is_empty() {
-        sets.remove(node);
     }
 }

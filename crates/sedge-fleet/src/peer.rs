@@ -1,9 +1,9 @@
 //! What is remembered of a connected peer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sedge_statement::{ChangeHash, DocId, NodeId, Timestamp};
+use sedge_statement::{CellPath, ChangeHash, DocId, NodeId, Scope, Timestamp};
 
 /// How often a digest is said, on average.
 const DIGEST_EVERY: Duration = Duration::from_secs(5);
@@ -20,6 +20,8 @@ const WITHHELD_AFTER: Duration = Duration::from_secs(12);
 const ASKED_OFTEN: u8 = 2;
 /// How many gaps are remembered of a peer.
 const MAX_GAPS: usize = 64;
+/// How long a peer's word that it wants further cells holds: it says so with every digest, so several of them would have to be lost.
+const WANTS_HOLD: Duration = Duration::from_secs(60);
 
 /// Links that were asked for because later ones were offered.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +48,11 @@ pub(crate) struct Peer {
     round: u64,
     faults: u32,
     window: (u64, usize),
-    /// This node's digest when sending was last cut short, so that a peer which takes nothing is not sent the same for ever.
-    pub(crate) last_cut: Option<[u8; 32]>,
+    /// This node's digest of a scope when sending was last cut short, so that a peer which takes nothing is not sent the same for ever.
+    pub(crate) last_cut: BTreeMap<Scope, [u8; 32]>,
+    /// The cells beside its own that it wants, and when it last said so.
+    wants: BTreeSet<CellPath>,
+    wanted_at: Timestamp,
     /// How many links it said it has of documents of which this node had fewer, when it last said so. Its word only: for display.
     pub(crate) ahead: BTreeMap<DocId, u64>,
     /// Documents of which it offered links whose forerunners are not here.
@@ -64,7 +69,9 @@ impl Peer {
             round: 0,
             faults: 0,
             window: (0, 0),
-            last_cut: None,
+            last_cut: BTreeMap::new(),
+            wants: BTreeSet::new(),
+            wanted_at: now,
             ahead: BTreeMap::new(),
             gaps: BTreeMap::new(),
         }
@@ -90,6 +97,25 @@ impl Peer {
     pub(crate) fn hurry(&mut self, now: Timestamp) {
         self.news = true;
         self.due = self.due.min(now);
+    }
+
+    /// Whether it wants the documents of a cell that is not its own.
+    pub(crate) fn wants(&self, cell: &CellPath) -> bool {
+        self.wants.contains(cell)
+    }
+
+    /// Takes its word for which further cells it wants; answers those that are new.
+    pub(crate) fn set_wants(&mut self, wants: BTreeSet<CellPath>, now: Timestamp) -> Vec<CellPath> {
+        self.wanted_at = now;
+        let before = std::mem::replace(&mut self.wants, wants);
+        self.wants.difference(&before).cloned().collect()
+    }
+
+    /// Forgets what it wants where it has not said so for long.
+    pub(crate) fn forget_old_wants(&mut self, now: Timestamp) {
+        if now.since(self.wanted_at) >= WANTS_HOLD || self.wanted_at > now.plus(WANTS_HOLD) {
+            self.wants.clear();
+        }
     }
 
     /// Notes that links before those up to `head` were asked for.

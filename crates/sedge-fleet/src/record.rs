@@ -34,7 +34,7 @@ pub struct Write {
 /// every start, and a damaged one must not be passed on.
 #[derive(Debug, Serialize, Deserialize)]
 struct LinkRecord<'a> {
-    head: Cow<'a, Option<SignedHead>>,
+    head: Option<SignedHead>,
     #[serde(with = "bytes")]
     raw: Cow<'a, [u8]>,
 }
@@ -73,7 +73,8 @@ pub(crate) fn roots(version: u32, id: &RootsId) -> Write {
 
 pub(crate) fn link(doc: &DocId, seq: u64, link: &Link) -> Write {
     let key = link_key(doc, seq);
-    let mut value = codec::encode(&LinkRecord { head: Cow::Borrowed(&link.head), raw: Cow::Borrowed(&link.raw) });
+    let head = link.signed(doc, seq);
+    let mut value = codec::encode(&LinkRecord { head, raw: Cow::Borrowed(&link.raw) });
     value.extend(check(&key, &value));
     Write { key, value: Some(value) }
 }
@@ -100,14 +101,15 @@ pub(crate) fn parse_key(key: &[u8]) -> Option<Key> {
     }
 }
 
-/// Reads the value of the link at `key`; none where it is damaged.
-pub(crate) fn parse_link(key: &[u8], doc: &DocId, value: &[u8]) -> Option<Link> {
+/// Reads the value of the link at `key`, `seq` of a document; none where it is damaged, or its head another link's.
+pub(crate) fn parse_link(key: &[u8], doc: &DocId, seq: u64, value: &[u8]) -> Option<Link> {
     let (record, stored) = value.split_last_chunk::<CHECK>()?;
     if check(key, record) != *stored {
         return None;
     }
     let LinkRecord { head, raw } = codec::decode(record, MAX_LINK_BYTES + 1024).ok()?;
-    let (head, raw) = (head.into_owned(), raw.into_owned());
+    let raw = raw.into_owned();
     let hash = precheck::place(&raw, &segment::actor(doc)).ok()?.hash;
-    Some(Link { raw, hash, head })
+    let is_its_own = |head: &SignedHead| (&head.doc, head.seq, head.head) == (doc, seq, hash);
+    head.as_ref().is_none_or(is_its_own).then(|| Link { raw, hash, head: head.as_ref().map(SignedHead::proof) })
 }

@@ -8,7 +8,8 @@ mod scribe;
 use std::collections::BTreeMap;
 
 use sedge_statement::{
-    ChangeHash, DocId, MeshId, NodeId, Object, ObjectId, Scope, SecretKey, SignedHead, Timestamp, codec,
+    CellPath, ChangeHash, DocId, DocKind, MeshId, NodeId, Object, ObjectId, Scope, SecretKey, SignedHead, Timestamp,
+    codec,
 };
 use sha2::{Digest, Sha256};
 
@@ -201,9 +202,22 @@ pub fn head(key: &SecretKey, mesh: MeshId, doc: &DocId, seq: u64, raw: &[u8]) ->
     SignedHead::sign(key, mesh, doc.clone(), seq, hash(raw), Timestamp::from_millis(0))
 }
 
-/// A document of the kind and scope that this version replicates.
-pub fn doc_id(author: NodeId, kind: sedge_statement::DocKind, epoch: u32) -> DocId {
-    crate::documents::doc_id(author, kind, epoch)
+/// A document as a node of the root cell names it.
+pub fn doc_id(author: NodeId, kind: DocKind, epoch: u32) -> DocId {
+    doc_in(author, kind, &CellPath::root(), epoch)
+}
+
+/// A document as a node of a cell names it.
+pub fn doc_in(author: NodeId, kind: DocKind, cell: &CellPath, epoch: u32) -> DocId {
+    let scope = if kind == DocKind::Node { Scope::Cell(cell.clone()) } else { Scope::Mesh };
+    DocId { author, kind, scope, epoch }
+}
+
+/// The record that keeps a link in a store.
+pub fn link_record(link: StoredLink) -> Write {
+    let hash = hash(&link.raw);
+    let head = link.head.as_ref().map(SignedHead::proof);
+    record::link(&link.doc, link.seq, &Link { raw: link.raw, hash, head })
 }
 
 /// A hello that says nothing was heard.
@@ -233,8 +247,9 @@ pub struct StoredLink {
 /// Reads the link that a write stores, if it stores one.
 pub fn stored_link(write: &Write) -> Option<StoredLink> {
     let Some(Stored::Link(doc, seq)) = record::parse_key(&write.key) else { return None };
-    let Link { raw, head, .. } = record::parse_link(&write.key, &doc, write.value.as_ref()?)?;
-    Some(StoredLink { doc, seq, head, raw })
+    let link = record::parse_link(&write.key, &doc, seq, write.value.as_ref()?)?;
+    let head = link.signed(&doc, seq);
+    Some(StoredLink { doc, seq, head, raw: link.raw })
 }
 
 /// The hash of a link of a document that a fleet holds, where it counts.
@@ -272,25 +287,25 @@ pub fn want_frame(doc: DocId, from_seq: u64) -> Vec<u8> {
     Frame::Want { doc, from_seq }.to_bytes()
 }
 
-/// A vector over everything, of documents with their last links.
-pub fn vector_frame(docs: Vec<(DocId, u64, ChangeHash)>) -> Vec<u8> {
+/// A vector over everything of a scope, of documents with their last links.
+pub fn vector_frame(scope: Scope, docs: Vec<(DocId, u64, ChangeHash)>) -> Vec<u8> {
     let docs = docs.into_iter().map(|(doc, seq, head)| Standing { doc, seq, head }).collect();
-    Frame::Vector { from: None, to: None, docs }.to_bytes()
+    Frame::Vector { scope, from: None, to: None, docs }.to_bytes()
 }
 
-/// A digest of everything, true or not.
-pub fn digest_frame(digest: [u8; 32]) -> Vec<u8> {
-    Frame::Digest { scope: Scope::Mesh, digest }.to_bytes()
+/// A digest that fits nothing, of a scope.
+pub fn digest_frame(scope: Scope) -> Vec<u8> {
+    Frame::Digest { scope, digest: [0; 32] }.to_bytes()
+}
+
+/// Says which further cells the sender wants.
+pub fn wants_frame(cells: Vec<CellPath>) -> Vec<u8> {
+    Frame::Wants(cells).to_bytes()
 }
 
 /// A set over everything, of items by their ids.
 pub fn set_frame(ids: Vec<ObjectId>) -> Vec<u8> {
     Frame::Set { from: None, to: None, ids }.to_bytes()
-}
-
-/// Whether a frame says a digest and nothing else: what nodes that agree go on saying.
-pub fn is_digest(bytes: &[u8]) -> bool {
-    matches!(Frame::from_bytes(bytes), Ok(Frame::Digest { .. }))
 }
 
 /// Whether a frame carries links.

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sedge_statement::{
-    Blake3, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, Kept, MeshId, NodeId, NodeName,
-    Profile, Release, ReleaseId, Revocation, RolloutId, SlotName, SlotReport, Timestamp,
+    Blake3, CellPath, Certificate, ControlAction, Deployment, Frontier, GateReport, Genesis, Kept, MeshId, NodeId,
+    NodeName, Profile, Release, ReleaseId, Revocation, RolloutId, SlotName, SlotReport, Timestamp,
 };
 
 use serde::Serialize;
@@ -152,6 +152,9 @@ pub struct FleetView {
     pub revoked: BTreeMap<NodeId, RevokedNode>,
     /// Revocations that roots signed and that lack further signatures, with who signed each.
     pub pending_revocations: Vec<(Revocation, BTreeSet<NodeId>)>,
+    /// The cells whose nodes' documents are held here: this node's own, and others that it wants for now and that a node of theirs told of. Of nodes
+    /// elsewhere there is neither profile nor slot nor file here, which says nothing of them.
+    pub held: BTreeSet<CellPath>,
     /// The latest time that an authority has proven to be past: no clock is right that stands before it.
     pub verified: Timestamp,
     /// Of each node that is not revoked the certificates nearest to a root, replaced ones included, by issuer, serial and id: what a
@@ -165,14 +168,22 @@ pub struct FleetView {
     pub releases: BTreeMap<ReleaseId, PublishedRelease>,
     /// Deployments by authors who may publish them.
     pub deployments: BTreeMap<RolloutId, PublishedDeployment>,
-    /// What each member says of its machine.
+    /// What each member of a cell that is held here says of its machine.
     pub profiles: BTreeMap<NodeId, Profile>,
-    /// What each member says of its slots.
+    /// What each member of a cell that is held here says of its slots.
     pub slots: BTreeMap<(NodeId, SlotName), SlotReport>,
-    /// Who says it holds which file whole.
+    /// Who says it holds which file whole, of the cells that are held here.
     pub holders: BTreeMap<Blake3, BTreeSet<NodeId>>,
     /// Members' evidence on rollouts.
     pub gates: BTreeMap<RolloutId, BTreeMap<NodeId, GateReport>>,
     /// What is not taken into account, and why; in the order of kind, party and document.
     pub findings: Vec<Finding>,
+}
+
+impl FleetView {
+    /// Whether a member's `node` document is held here, or would be, so that the absence of what it says means that it has not said it.
+    pub fn knows(&self, node: &NodeId) -> bool {
+        let is_held = |cell: &CellPath| self.held.contains(cell) || self.profiles.contains_key(node);
+        self.members.get(node).is_some_and(|certificate| is_held(&certificate.cell))
+    }
 }

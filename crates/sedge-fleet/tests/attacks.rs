@@ -3,10 +3,10 @@
 
 mod support;
 
-use sedge_fleet::testing::{Forge, Key, Op, column, doc_id, hash, head, hello_frame, links_frame, run_of};
+use sedge_fleet::testing::{Forge, Key, Op, column, hash, head, hello_frame, links_frame, run_of};
 use sedge_fleet::{CloseReason, Effect, Event, Finding, FindingKind};
 use sedge_statement::{ChangeHash, DocId, DocKind, Role, SecretKey};
-use support::{Node, START, certificate, id, key, mesh};
+use support::{Node, START, certificate, doc_id, id, key, mesh};
 
 /// A member's node with the attacker, node 9, connected to it.
 fn victim() -> Node {

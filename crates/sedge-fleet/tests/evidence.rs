@@ -44,7 +44,7 @@ fn endless_data_forks_of_many_documents_leave_only_the_evidence_that_matters() {
 
 #[test]
 fn evidence_of_a_scope_that_is_not_in_use_is_not_kept_and_held_against_nobody() {
-    let mut author = Author::new(DocKind::Node, 0);
+    let mut author = Author::new(DocKind::Gate, 0);
     author.doc.scope = Scope::Cell(CellPath::root());
     let bytes = sides(&author);
     let mut node = told(1, [bytes]);

@@ -3,10 +3,10 @@
 
 mod support;
 
-use sedge_fleet::testing::{Forge, Op, doc_id, hash, head, hello_frame, links_frame};
+use sedge_fleet::testing::{Forge, Op, hash, head, hello_frame, links_frame};
 use sedge_fleet::{Effect, Event, FindingKind, WriteError};
 use sedge_statement::{ChangeHash, DocId, DocKind, Role};
-use support::{Net, Node, START, artifact, certificate, id, key, mesh, slot};
+use support::{Net, Node, START, artifact, certificate, doc_id, id, key, mesh, slot};
 
 fn doc() -> DocId {
     doc_id(id(9), DocKind::Node, 0)

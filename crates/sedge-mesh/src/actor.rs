@@ -2,14 +2,14 @@
 //!
 //! Events that wait together are handled together: their records are kept in one commit, and then their frames leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sedge_fleet::{
     CloseReason, Edit, Effect, Event, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, Write, WriteError,
 };
-use sedge_statement::{DocKind, NodeId, Object, SecretKey, Timestamp};
+use sedge_statement::{CellPath, DocKind, NodeId, Object, SecretKey, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Write { kind: DocKind, edits: Vec<Edit>, reply: oneshot::Sender<Result<(), WriteError>> },
     Publish { object: Object, reply: oneshot::Sender<Result<(), PublishError>> },
     Path { node: NodeId, reply: oneshot::Sender<Vec<Object>> },
+    Want { cells: BTreeSet<CellPath> },
     Kept { node: NodeId, until: Timestamp, last: Option<u64>, reply: oneshot::Sender<Result<Remnant, KeepError>> },
     Attach(Box<Attachment>),
     Frame(Inbound),
@@ -73,6 +74,7 @@ pub(crate) struct Actor {
     pub(crate) tally: Arc<Tally>,
     pub(crate) view: watch::Sender<Arc<FleetView>>,
     pub(crate) stats: watch::Sender<FleetStats>,
+    pub(crate) wanted: watch::Sender<BTreeSet<CellPath>>,
     pub(crate) sessions: BTreeMap<NodeId, Session>,
     /// When the view was last looked at.
     pub(crate) looked: Instant,
@@ -149,6 +151,10 @@ impl Actor {
                 let result = self.fleet.publish(object, now());
                 let result = result.map(|effects| self.collect(effects, deeds));
                 deeds.replies.push(Reply::Published(reply, result));
+            }
+            Command::Want { cells } => {
+                let effects = self.fleet.want(cells, now());
+                self.collect(effects, deeds);
             }
             Command::Path { node, reply } => {
                 // The caller may have given up.
@@ -328,6 +334,7 @@ impl Actor {
         // not wait for the next digest.
         self.keep(failed.writes).await?;
         self.stats.send_replace(self.fleet.stats());
+        self.show_wanted();
         for reply in deeds.replies {
             reply.give();
         }
@@ -354,6 +361,16 @@ impl Actor {
         }
         self.gatekeeper.set_members(view.members.keys().copied().collect(), |node| self.fleet.dismisses(node));
         self.view.send_replace(view);
+    }
+
+    /// Tells who looks for neighbours in which cells they are needed.
+    fn show_wanted(&self) {
+        let wanted = self.fleet.wanted_cells();
+        self.wanted.send_if_modified(|shown| {
+            let changed = *shown != wanted;
+            *shown = wanted;
+            changed
+        });
     }
 
     fn send(&mut self, peer: NodeId, session: SessionId, frame: Vec<u8>, failed: &mut Deeds) {

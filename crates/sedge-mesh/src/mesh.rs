@@ -8,7 +8,7 @@ use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, DynProtocolHandler, ProtocolHandler};
 use sedge_fleet::{Edit, Fleet, FleetStats, FleetView, KeepError, PublishError, Remnant, WriteError};
-use sedge_statement::{DocKind, NodeId, Object, RelayAddress, Timestamp};
+use sedge_statement::{CellPath, DocKind, NodeId, Object, RelayAddress, Timestamp};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -99,6 +99,7 @@ struct Inner {
     actor: mpsc::Sender<Command>,
     view: watch::Receiver<Arc<FleetView>>,
     fleet: watch::Receiver<FleetStats>,
+    wanted: watch::Receiver<BTreeSet<CellPath>>,
     stopped: watch::Receiver<Option<StopReason>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -160,6 +161,7 @@ impl Mesh {
         let (actor, commands) = mpsc::channel(COMMANDS);
         let (view_sender, view) = watch::channel(first);
         let (stats_sender, stats) = watch::channel(fleet.stats());
+        let (wanted_sender, wanted) = watch::channel(BTreeSet::new());
         let (stop_sender, stopped) = watch::channel(None);
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -191,6 +193,7 @@ impl Mesh {
             tally: tally.clone(),
             view: view_sender,
             stats: stats_sender,
+            wanted: wanted_sender,
             sessions: BTreeMap::new(),
             looked: Instant::now(),
         };
@@ -225,6 +228,7 @@ impl Mesh {
             actor,
             view,
             fleet: stats,
+            wanted,
             stopped,
             cancel,
             tasks,
@@ -287,6 +291,18 @@ impl Mesh {
         let (reply, kept) = oneshot::channel();
         self.ask(Command::Kept { node, until, last, reply }).await?;
         kept.await.ok()
+    }
+
+    /// Holds the documents of further cells for ten minutes from now, as far as a neighbour has them; they show in [`Self::view`] as they come. Asking
+    /// again makes it ten minutes from then.
+    pub async fn want(&self, cells: BTreeSet<CellPath>) {
+        // A mesh that stopped shows nothing new either.
+        let _ = self.ask(Command::Want { cells }).await;
+    }
+
+    /// The cells beside its own whose documents this node wants now: a neighbour there is needed for each.
+    pub fn wanted_cells(&self) -> watch::Receiver<BTreeSet<CellPath>> {
+        self.inner.wanted.clone()
     }
 
     /// Lets `enroller` redeem tickets from now on. Until then, newcomers are refused.

@@ -76,7 +76,7 @@ impl Charter {
     pub fn post(&self, seat: Seat) -> Post {
         self.posts.get(&seat).cloned().unwrap_or_else(|| Post {
             roles: seat.roles().iter().copied().collect(),
-            cell: if seat.is_authority() { "" } else { "acme/plant-7" }.parse().expect("a valid cell"),
+            cell: seat.cell(),
             issuer: Seat::ROOT,
         })
     }
@@ -120,6 +120,14 @@ impl Seat {
     /// Whether a node here publishes releases, deployments and controls, where no post says otherwise.
     pub fn is_authority(self) -> bool {
         self.0 < 4
+    }
+
+    /// The cell of a node here: the authorities' is the root; the others are four to a plant, side by side on the ring, so that each cell's nodes reach
+    /// one another.
+    pub fn cell(self) -> CellPath {
+        let plant = 6 + self.0 / 4;
+        let path = if self.is_authority() { String::new() } else { format!("acme/plant-{plant}") };
+        path.parse().expect("a valid cell")
     }
 
     fn roles(self) -> &'static [Role] {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sedge_fleet::{ControlState, Finding, FindingKind, FleetView, KeepError, OpenError, PublishError, WriteError};
-use sedge_statement::{Control, ControlAction, NodeId, RolloutId, Timestamp};
+use sedge_scheduler::Plan;
+use sedge_statement::{CellPath, Control, ControlAction, NodeId, RolloutId, Timestamp};
 
 use crate::{Character, Diary, Seat, World, plan_of};
 
@@ -110,8 +111,8 @@ pub enum Broken {
     #[error("no finding of any honest node names the {0:?}")]
     Unnamed(Character),
     /// Equal views gave different plans.
-    #[error("{0} different plans from one view")]
-    Plans(usize),
+    #[error("the node at {0:?} plans otherwise from the same view")]
+    Plans(Seat),
 }
 
 /// Whether a finding names somebody as one who forges, floods or breaks the protocol.
@@ -136,28 +137,29 @@ pub(crate) fn check_findings(by: Seat, view: &FleetView, forgers: &BTreeSet<Node
 
 impl World {
     /// Checks what must hold of a mesh that has settled: every honest author's last word is in the view and nothing else
-    /// of it, nobody honest is accused, and all plans are one.
+    /// of it, as far as its cell is held; nobody honest is accused; and the plans of a cell's nodes are one.
     ///
     /// # Errors
     /// The first that does not hold.
     pub fn check(&mut self) -> Result<(), Broken> {
         let now = self.common_time();
-        let mut plans = Vec::new();
+        let mut plans: BTreeMap<CellPath, Plan> = BTreeMap::new();
         for seat in self.seats() {
             let Some(view) = self.view(seat) else { continue };
             check_findings(seat, &view, &self.forgers)?;
             let plan = plan_of(&view, now);
             crate::waves::check(&view, &plan)?;
-            if !plans.contains(&plan) {
-                plans.push(plan);
+            let cell = view.held.first().cloned().unwrap_or_default();
+            if *plans.entry(cell).or_insert_with(|| plan.clone()) != plan {
+                return Err(Broken::Plans(seat));
             }
-            self.check_nothing_lost(seat, &view)?;
+            self.check_nothing_lost(&view)?;
         }
-        if plans.len() > 1 { Err(Broken::Plans(plans.len())) } else { Ok(()) }
+        Ok(())
     }
 
-    /// What everybody said is in the view of the node at a seat, and nothing else; what nodes say of themselves, as far as they are of its cell.
-    pub(crate) fn check_nothing_lost(&self, viewer: Seat, view: &FleetView) -> Result<(), Broken> {
+    /// What everybody said is in a view, and nothing else; what nodes say of themselves, as far as their cell is held.
+    pub(crate) fn check_nothing_lost(&self, view: &FleetView) -> Result<(), Broken> {
         let believed = || self.believed().into_iter().map(|seat| (self.id(seat), self.diary(seat)));
         let diaries: BTreeMap<NodeId, &Diary> = believed().filter(|(id, _)| !self.is_forger(id)).collect();
         let honest = |id: &NodeId| diaries.contains_key(id);
@@ -174,18 +176,16 @@ impl World {
         let deployments: BTreeSet<_> =
             view.deployments.iter().filter(|(_, d)| honest(&d.author)).map(|(id, _)| *id).collect();
         same("deployments", deployments, each().flat_map(|(_, diary)| diary.deployments.iter().copied()).collect())?;
-        let cell = |id: &NodeId| view.members.get(id).map(|certificate| &certificate.cell);
-        let own = cell(&self.id(viewer));
-        let of_cell = |id: &NodeId| honest(id) && cell(id) == own;
-        let near = || each().filter(|(id, _)| of_cell(id));
+        // What a node says of itself is held in its own cell alone.
+        let near = || each().filter(|(id, _)| view.knows(id));
         same(
             "profiles",
-            view.profiles.iter().filter(|(id, _)| of_cell(id)).map(|(id, p)| (*id, p.clone())).collect(),
+            view.profiles.iter().filter(|(id, _)| honest(id)).map(|(id, p)| (*id, p.clone())).collect(),
             near().filter_map(|(id, diary)| Some((id, diary.profile.clone()?))).collect::<BTreeMap<_, _>>(),
         )?;
         same(
             "slots",
-            view.slots.iter().filter(|((id, _), _)| of_cell(id)).map(|(key, r)| (key.clone(), r.clone())).collect(),
+            view.slots.iter().filter(|((id, _), _)| honest(id)).map(|(key, r)| (key.clone(), r.clone())).collect(),
             near()
                 .flat_map(|(id, diary)| diary.slots.iter().map(move |(slot, r)| ((id, slot.clone()), r.clone())))
                 .collect::<BTreeMap<_, _>>(),
@@ -195,7 +195,7 @@ impl World {
             view.holders
                 .iter()
                 .flat_map(|(file, ids)| ids.iter().map(|id| (*id, *file)))
-                .filter(|(id, _)| of_cell(id))
+                .filter(|(id, _)| honest(id))
                 .collect(),
             near().flat_map(|(id, diary)| diary.artifacts.iter().map(move |file| (id, *file))).collect::<BTreeSet<_>>(),
         )?;

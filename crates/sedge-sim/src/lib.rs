@@ -14,7 +14,6 @@
 //! and any caller of a fleet sees.
 
 mod charter;
-mod common;
 mod diary;
 mod dice;
 mod events;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sedge_fleet::testing::is_digest;
 use sedge_statement::NodeId;
 
 use crate::timeline::{Happening, Timeline};
@@ -13,8 +12,8 @@ use crate::{Dice, Seat, Weather};
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 /// When a lost connection is dialled again, from and to.
 const REDIAL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
-/// No digest is longer, bytes: its kind, its scope with a cell of any depth, and the digest.
-const DIGEST_FRAME: usize = 640;
+/// The first byte of a frame that says nothing but a digest.
+const DIGEST: u8 = 1;
 
 /// A pair of seats that may be connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,7 +204,7 @@ impl Network {
         self.traffic.bytes += frame.len() as u64;
         self.traffic.longest = self.traffic.longest.max(frame.len());
         let heeded = [from, self.end(wire, side.other()).seat].iter().all(|seat| !self.unheeded.contains(seat));
-        if heeded && (frame.len() > DIGEST_FRAME || !is_digest(&frame)) {
+        if heeded && frame.first() != Some(&DIGEST) {
             self.traffic.last_news = now;
         }
         if self.wires[wire.0].live != Some(conn) || self.dice.chance(self.weather.lost) {

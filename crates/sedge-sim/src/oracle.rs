@@ -58,7 +58,7 @@ impl World {
             planned += plan.assignments.len();
             crate::waves::check(&view, &plan)?;
             self.check_plan(seat, &view, &plan)?;
-            self.check_nothing_lost(seat, &view)?;
+            self.check_nothing_lost(&view)?;
             self.check_controls(&view)?;
         }
         let shows = self.villains.iter().filter(|(_, villain)| villain.character().shows());

@@ -1,10 +1,14 @@
 //! Healing everything, and waiting until there is nothing more to say.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use sedge_fleet::FleetView;
+use sedge_statement::CellPath;
 
 use crate::schedule::Act;
 use crate::timeline::Happening;
-use crate::{Broken, World};
+use crate::{Broken, Seat, World};
 
 /// How long nobody may say more than digests before the mesh counts as quiet: two rounds of them, and some.
 const SILENCE: Duration = Duration::from_secs(13);
@@ -12,17 +16,16 @@ const SILENCE: Duration = Duration::from_secs(13);
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a mesh came to rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     /// How long after healing the last view changed.
     pub converged_in: Duration,
-    /// The digest of the first node's view, which every node of its cell has.
-    pub digest: [u8; 32],
+    /// The digest of the view that every node of each cell has.
+    pub views: BTreeMap<CellPath, [u8; 32]>,
 }
 
 impl World {
-    /// Heals the network, starts and joins everybody, and waits until all views are one in what they have in common, and nobody says more than
-    /// digests.
+    /// Heals the network, starts and joins everybody, and waits until all agree on what the whole mesh holds, and each cell's nodes on everything, and nobody says more than digests.
     ///
     /// # Errors
     /// [`Broken::Diverged`] or [`Broken::NotQuiet`] after `within`, and whatever breaks on the way.
@@ -32,17 +35,18 @@ impl World {
         loop {
             self.run(Duration::from_secs(1))?;
             let quiet = self.now().saturating_sub(self.network.traffic.last_news) > SILENCE;
-            let over = self.now() >= healed + within;
-            let views = if quiet || over { self.views_apart() } else { None };
-            match views {
-                Some(1) if quiet => {
+            let is_over = self.now() >= healed + within;
+            if !quiet && !is_over {
+                continue;
+            }
+            match self.agreed() {
+                Ok(views) if quiet => {
                     let converged_in = self.last_change.saturating_sub(healed);
-                    let first = self.believed().into_iter().find_map(|seat| self.view(seat));
-                    return Ok(Settled { converged_in, digest: first.map_or([0; 32], |view| view.digest()) });
+                    return Ok(Settled { converged_in, views });
                 }
-                _ if !over => {}
-                Some(1) => return Err(Broken::NotQuiet { after: within }),
-                _ => return Err(Broken::Diverged { after: within, views: views.unwrap_or(0) }),
+                _ if !is_over => {}
+                Ok(_) => return Err(Broken::NotQuiet { after: within }),
+                Err(views) => return Err(Broken::Diverged { after: within, views }),
             }
         }
     }
@@ -62,5 +66,22 @@ impl World {
                 false => self.plan_act(after, Act::Join(seat)),
             }
         }
+    }
+
+    /// The view of each cell's nodes, where they agree, and all on what the whole mesh holds; else how many different views there are. A node that is
+    /// down has a view of its own.
+    fn agreed(&mut self) -> Result<BTreeMap<CellPath, [u8; 32]>, usize> {
+        let seen: Vec<_> = self.believed().into_iter().map(|seat| (seat, self.view(seat))).collect();
+        // A clone is in its original's cell.
+        let cell = |seat: &Seat, view: Option<&FleetView>| {
+            view.and_then(|view| view.held.first().cloned()).unwrap_or_else(|| self.cell(*seat))
+        };
+        let of_mesh: BTreeSet<_> = seen.iter().map(|(_, view)| view.as_ref().map(|view| view.mesh_digest())).collect();
+        let of_cells: BTreeSet<_> =
+            seen.iter().map(|(seat, view)| (cell(seat, view.as_deref()), view.as_ref().map(|v| v.digest()))).collect();
+        let views: BTreeMap<_, _> =
+            of_cells.iter().filter_map(|(cell, digest)| Some((cell.clone(), (*digest)?))).collect();
+        let is_one = of_mesh.len() == 1 && views.len() == of_cells.len();
+        if is_one { Ok(views) } else { Err(of_mesh.len().max(of_cells.len())) }
     }
 }

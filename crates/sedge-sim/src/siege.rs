@@ -2,9 +2,12 @@
 
 mod plot;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
+
+use sedge_statement::CellPath;
 
 use crate::realm::Realm;
 use crate::schedule::Act;
@@ -53,8 +56,8 @@ impl fmt::Display for Plot {
 pub struct Endured {
     /// Who the villains were.
     pub villains: Vec<Character>,
-    /// The digest of the first node's view.
-    pub digest: [u8; 32],
+    /// The digest of the view that every node of each cell has.
+    pub views: BTreeMap<CellPath, [u8; 32]>,
     /// How long after healing the last view changed.
     pub converged_in: Duration,
     /// How often a process died.
@@ -102,8 +105,8 @@ impl Siege {
         let planned = world.check_fleet()?;
         let (frames, bytes) = world.sent();
         let stored = world.believed().into_iter().map(|seat| world.stored(seat)).max().unwrap_or(0);
-        let (digest, converged_in, crashes) = (settled.digest, settled.converged_in, world.crashes());
-        Ok(Endured { villains, digest, converged_in, crashes, frames, bytes, stored, planned })
+        let (views, converged_in, crashes) = (settled.views, settled.converged_in, world.crashes());
+        Ok(Endured { villains, views, converged_in, crashes, frames, bytes, stored, planned })
     }
 }
 

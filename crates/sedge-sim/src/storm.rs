@@ -1,6 +1,9 @@
 //! Everything at once, by seed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use sedge_statement::CellPath;
 
 use crate::schedule::{Cast, schedule};
 use crate::{Broken, Dice, Setting, Weather, World};
@@ -30,8 +33,8 @@ impl Default for Storm {
 /// What a storm came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calm {
-    /// The digest of every node's view.
-    pub digest: [u8; 32],
+    /// The digest of the view that every node of each cell has.
+    pub views: BTreeMap<CellPath, [u8; 32]>,
     /// How long after healing the last view changed.
     pub converged_in: Duration,
     /// Whether no frame was lost of a live connection.
@@ -70,6 +73,6 @@ pub fn storm(seed: u64, storm: &Storm) -> Result<Calm, Broken> {
         let gates: usize = view.gates.values().map(|reports| reports.len()).sum();
         view.certificates.len() + view.releases.len() + view.deployments.len() + view.slots.len() + gates
     });
-    let (digest, converged_in) = (settled.digest, settled.converged_in);
-    Ok(Calm { digest, converged_in, in_clear_weather, crashes: world.crashes(), frames, bytes, statements })
+    let (views, converged_in) = (settled.views, settled.converged_in);
+    Ok(Calm { views, converged_in, in_clear_weather, crashes: world.crashes(), frames, bytes, statements })
 }

@@ -97,9 +97,10 @@ pub(crate) struct Villain {
 impl Villain {
     pub(crate) fn new(character: Character, seat: Seat, charter: &Charter, path: Vec<Object>, dice: Dice) -> Self {
         let (key, mesh) = (Charter::key(seat), charter.mesh());
-        let speaks = charter.post(seat).roles.contains(&Role::Deploy);
+        let post = charter.post(seat);
+        let speaks = post.roles.contains(&Role::Deploy);
         let kind = if speaks { DocKind::Authority } else { DocKind::Node };
-        let scribe = Scribe::new(key.clone(), mesh, kind);
+        let scribe = Scribe::new(key.clone(), mesh, kind, &post.cell);
         Self {
             character,
             key,
@@ -112,7 +113,7 @@ impl Villain {
             scribes: [scribe.clone(), scribe],
             pages: [Vec::new(), Vec::new()],
             heard: Vec::new(),
-            loot: Loot::new(charter.post(seat)),
+            loot: Loot::new(post),
             deeds: 0,
             retired: false,
         }

@@ -109,6 +109,18 @@ impl SignedHead {
         Self { doc, seq, head, signed_at, signature }
     }
 
+    /// What a chain that has document, place and hash must keep of it.
+    pub fn proof(&self) -> HeadProof {
+        let signature = self.signature.as_bytes().try_into().expect("a signature is 64 bytes");
+        HeadProof { signed_at: self.signed_at, signature }
+    }
+
+    /// The head of which a chain kept the proof.
+    pub fn from_proof(doc: DocId, seq: u64, head: ChangeHash, proof: &HeadProof) -> Self {
+        let HeadProof { signed_at, signature } = *proof;
+        Self { doc, seq, head, signed_at, signature: Signature::from_bytes(signature) }
+    }
+
     /// Verifies the author's signature strictly.
     ///
     /// # Errors
@@ -120,6 +132,13 @@ impl SignedHead {
         let message = message(mesh, &self.doc, self.seq, &self.head, self.signed_at);
         Ok(key::verify(&self.doc.author, &message, &self.signature)?)
     }
+}
+
+/// What of a signed head its place in a chain does not say: a third of its bytes in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadProof {
+    signed_at: Timestamp,
+    signature: [u8; 64],
 }
 
 fn message(mesh: MeshId, doc: &DocId, seq: u64, head: &ChangeHash, signed_at: Timestamp) -> Vec<u8> {

@@ -50,7 +50,7 @@ pub use control::{Control, ControlAction};
 pub use deployment::{
     Action, Deployment, DeploymentDraft, Downgrade, GatePolicy, Generation, Percent, Priority, RangeError,
 };
-pub use document::{ChangeHash, DocId, DocKind, HeadError, Scope, SignedHead};
+pub use document::{ChangeHash, DocId, DocKind, HeadError, HeadProof, Scope, SignedHead};
 pub use enrolment::{EnrolApproval, EnrolRequest, EnrolmentError};
 pub use entry::Entry;
 pub use genesis::{Genesis, GenesisError};

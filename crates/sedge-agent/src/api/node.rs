@@ -61,6 +61,8 @@ pub struct NodeDetail {
     /// As in the list.
     #[serde(flatten)]
     pub node: Node,
+    /// Whether its documents are held here: only then does an absent profile or slot mean that it said nothing of it.
+    pub held: bool,
     /// What it says of its hardware.
     pub profile: Option<Profile>,
     /// What it says of its slots.

@@ -57,6 +57,8 @@ pub struct RolloutSummary {
     pub committed: usize,
     /// Nodes where it failed.
     pub failed: usize,
+    /// Nodes of which it is not known here: they are in cells whose documents this node does not hold, and signed no evidence.
+    pub unknown: usize,
 }
 
 /// A rollout, whole.
@@ -115,14 +117,21 @@ pub struct RolloutNode {
     pub id: NodeId,
     /// Its wave; absent for nodes enrolled after the deployment.
     pub wave: Option<usize>,
-    /// How far it is.
-    pub state: SlotState,
+    /// How far it is; absent where that is not known here, since its cell's documents are not held and it signed no evidence.
+    pub state: Option<SlotState>,
     /// Why, where the state needs a reason.
     pub reason: Option<String>,
     /// Since when, by its own clock.
     pub since: Option<Timestamp>,
     /// The digest that answers its requests.
     pub sha256: Option<Sha256>,
+}
+
+impl RolloutNode {
+    /// The word for how far it is.
+    pub fn word(&self) -> &'static str {
+        self.state.map_or("unknown", SlotState::word)
+    }
 }
 
 /// The chain of reasons for one node and one rollout.

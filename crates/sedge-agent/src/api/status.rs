@@ -92,8 +92,12 @@ pub struct StatusSync {
     pub behind: usize,
     /// How long ago anything came from any peer; absent if never since the start.
     pub stale_ms: Option<u64>,
-    /// A digest of what this node makes of it all: equal on nodes that agree.
+    /// A digest of what this node makes of it all: equal on nodes that agree and hold the same cells.
     pub view: String,
+    /// A digest of what it makes of what the whole mesh holds: equal on all nodes that agree.
+    pub mesh_view: String,
+    /// The cells whose nodes' documents are held: the node's own, and those that somebody here asked for within ten minutes.
+    pub cells: Vec<CellPath>,
 }
 
 /// A slot of this node.

@@ -23,6 +23,7 @@ impl Core {
         let slots = view.slots.range((id, lowest_slot())..).take_while(|((node, _), _)| *node == id);
         Ok(NodeDetail {
             node: self.node_of(&view.members[&id]),
+            held: view.knows(&id),
             profile: view.profiles.get(&id).cloned(),
             slots: slots.map(|(_, report)| slot_of(&view, report)).collect(),
         })

@@ -1,7 +1,7 @@
 //! Rollouts, as the newest plan has them.
 
 use sedge_fleet::{PublishedDeployment, SetBy};
-use sedge_scheduler::{Facts, Reason, RolloutPlan, Steering, WavePlan, explain};
+use sedge_scheduler::{Facts, NodeProgress, Reason, RolloutPlan, Steering, WavePlan, explain};
 use sedge_statement::{NodeId, NodeName, RolloutId, SlotState, millis};
 
 use super::{by_prefix, member, name_of};
@@ -68,6 +68,11 @@ fn gone(text: &str) -> ApiError {
     ApiError::failed(format!("rollout {text} is no longer known here"), "`sedge rollout list` shows those there are.")
 }
 
+/// Whether how far a node is was told here: by evidence that it signed, or by a document that is held, were it by its absence.
+fn is_known(planned: &Planned, node: &NodeId, progress: &NodeProgress) -> bool {
+    progress.since.is_some() || planned.view.knows(node)
+}
+
 fn summary(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<RolloutSummary> {
     let published = planned.view.deployments.get(&id)?;
     let release = planned.view.releases.get(&plan.release).map(|r| &r.release.manifest);
@@ -84,6 +89,7 @@ fn summary(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollo
         total: sum(|wave| wave.total),
         committed: sum(|wave| wave.committed),
         failed: sum(|wave| wave.failed),
+        unknown: plan.nodes.iter().filter(|(node, progress)| !is_known(planned, node, progress)).count(),
     })
 }
 
@@ -103,11 +109,16 @@ fn whole(planned: &Planned, id: RolloutId, plan: &RolloutPlan) -> Option<Rollout
     let late = plan.late.iter().flat_map(|wave| wave.members.iter().map(|id| (*id, None)));
     let node = |(id, wave): (NodeId, Option<usize>)| {
         let progress = plan.nodes.get(&id);
+        if progress.is_some_and(|progress| !is_known(planned, &id, progress)) {
+            let node = name_of(&planned.view, id);
+            let reason = Some(format!("its cell's documents are not held here; ask with `sedge node show {node}`"));
+            return RolloutNode { node, id, wave, state: None, reason, since: None, sha256: None };
+        }
         RolloutNode {
             node: name_of(&planned.view, id),
             id,
             wave,
-            state: progress.map_or(SlotState::Offered, |p| p.state),
+            state: Some(progress.map_or(SlotState::Offered, |p| p.state)),
             reason: progress.and_then(|p| p.reason.as_ref()).map(ToString::to_string),
             since: progress.and_then(|p| p.since),
             sha256: progress.and_then(|p| p.sha256),

@@ -38,6 +38,8 @@ impl Core {
                 behind: stats.behind,
                 stale_ms: stats.last_heard.map(age),
                 view: data_encoding::HEXLOWER.encode(&view.digest()),
+                mesh_view: data_encoding::HEXLOWER.encode(&view.mesh_digest()),
+                cells: view.held.iter().cloned().collect(),
             },
             slots: self.own_slots().await,
             findings: view.findings.iter().map(|finding| finding.to_string()).collect(),

@@ -62,19 +62,29 @@ impl Providers {
 impl State {
     fn of(&self, file: Blake3) -> Vec<NodeId> {
         let holders = self.view.holders.get(&file);
-        rank(self.me, file, &self.connected, holders.unwrap_or(&BTreeSet::new()), |node| {
+        let sources = sources(&self.view, &file);
+        rank(self.me, file, &self.connected, holders.unwrap_or(&BTreeSet::new()), &sources, |node| {
             self.view.members.contains_key(&node)
         })
     }
 }
 
-/// Holders with a connection, then other members with one, which may have it and not have said so yet, then holders that would
-/// have to be dialled. Among equals each node and file has an order of its own, so that the same few are not asked by everybody.
+/// Who had the file first: those who published a release with it, and those who deploy one. Of other cells' nodes it is not known here what they hold.
+fn sources(view: &FleetView, file: &Blake3) -> BTreeSet<NodeId> {
+    let has_it = view.releases.iter().filter(|(_, r)| r.release.manifest.files().any(|f| f.blake3 == *file));
+    let releases: BTreeMap<_, _> = has_it.map(|(id, published)| (*id, published.publisher)).collect();
+    let deployments = view.deployments.values().filter(|d| releases.contains_key(&d.deployment.release));
+    releases.values().copied().chain(deployments.map(|d| d.author)).collect()
+}
+
+/// Holders with a connection, then other members with one, which may have it and not have said so here, then holders that would
+/// have to be dialled, and at last who published or deployed it, who may be far away. Among equals each node and file has an order of its own, so that the same few are not asked by everybody.
 fn rank(
     me: NodeId,
     file: Blake3,
     connected: &BTreeSet<NodeId>,
     holders: &BTreeSet<NodeId>,
+    sources: &BTreeSet<NodeId>,
     is_member: impl Fn(NodeId) -> bool,
 ) -> Vec<NodeId> {
     let shuffled = |node: &NodeId| {
@@ -90,7 +100,9 @@ fn rank(
     let near = in_order(connected & holders);
     let may_have = in_order(connected - holders);
     let apart = in_order(holders - connected);
-    near.into_iter().chain(may_have).chain(apart.into_iter().take(MOST_APART)).collect()
+    let known: BTreeSet<NodeId> = connected | holders;
+    let far = in_order(sources - &known);
+    near.into_iter().chain(may_have).chain(apart.into_iter().take(MOST_APART)).chain(far).collect()
 }
 
 #[cfg(test)]
@@ -102,9 +114,18 @@ mod tests {
     }
 
     fn ranked(me: u8, connected: &BTreeSet<NodeId>, holders: &BTreeSet<NodeId>) -> Vec<u8> {
+        ranked_with(me, connected, holders, &BTreeSet::new())
+    }
+
+    fn ranked_with(
+        me: u8,
+        connected: &BTreeSet<NodeId>,
+        holders: &BTreeSet<NodeId>,
+        sources: &BTreeSet<NodeId>,
+    ) -> Vec<u8> {
         let is_member = |node: NodeId| node.as_bytes()[0] < 200;
         let file = Blake3::of(b"weights");
-        rank(NodeId::from_bytes([me; 32]), file, connected, holders, is_member)
+        rank(NodeId::from_bytes([me; 32]), file, connected, holders, sources, is_member)
             .iter()
             .map(|n| n.as_bytes()[0])
             .collect()
@@ -121,6 +142,12 @@ mod tests {
     #[test]
     fn neither_this_node_nor_who_is_no_member_is_asked() {
         assert_eq!(ranked(1, &nodes([1, 2, 201]), &nodes([1, 202])), [2]);
+    }
+
+    #[test]
+    fn who_published_it_is_dialled_last_and_named_once() {
+        assert_eq!(ranked_with(9, &nodes([1]), &nodes([2]), &nodes([1, 2, 3, 9, 201])), [1, 2, 3]);
+        assert_eq!(ranked_with(9, &nodes([]), &nodes([]), &nodes([3])), [3]);
     }
 
     #[test]

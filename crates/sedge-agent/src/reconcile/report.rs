@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sedge_fleet::Edit;
-use sedge_statement::{Blake3, DocKind, Profile, RolloutId, SlotName};
+use sedge_fleet::{Edit, FleetView};
+use sedge_statement::{Blake3, CellPath, DocKind, Profile, RolloutId, SlotName};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -40,11 +40,27 @@ impl Reporter {
     pub(super) fn start(core: Arc<Core>, profile: Profile) -> Self {
         let (queue, mut edits) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(async move {
+            let mut view = core.mesh.view();
+            let mut cell = own_cell(&core, &view.borrow());
             write(&core, DocKind::Node, stale(&core, profile)).await;
+            move_in(&core).await;
             let mut batch = Vec::new();
-            while edits.recv_many(&mut batch, QUEUE).await > 0 {
-                for (kind, edits) in sort(std::mem::take(&mut batch)) {
-                    write(&core, kind, edits).await;
+            loop {
+                tokio::select! {
+                    count = edits.recv_many(&mut batch, QUEUE) => {
+                        if count == 0 {
+                            break;
+                        }
+                        for (kind, edits) in sort(std::mem::take(&mut batch)) {
+                            write(&core, kind, edits).await;
+                        }
+                    }
+                    Ok(()) = view.changed() => {
+                        let now = own_cell(&core, &view.borrow_and_update());
+                        if std::mem::replace(&mut cell, now.clone()) != now {
+                            move_in(&core).await;
+                        }
+                    }
                 }
             }
         });
@@ -110,6 +126,20 @@ async fn write(core: &Core, kind: DocKind, edits: Vec<Edit>) {
             Err(error) if core.stop.is_cancelled() => tracing::debug!(%error, %kind, "not written any more"),
             Err(error) => tracing::error!(%error, %kind, "this node's document could not be written"),
         }
+    }
+}
+
+fn own_cell(core: &Core, view: &FleetView) -> Option<CellPath> {
+    view.members.get(&core.me()).map(|certificate| certificate.cell.clone())
+}
+
+/// Has the node's document stand in the node's cell, after a move or where an older version wrote it: it carries on there. Writes nothing where it does.
+async fn move_in(core: &Core) {
+    if core.view().revoked.contains_key(&core.me()) {
+        return;
+    }
+    if let Err(error) = core.mesh.write(DocKind::Node, Vec::new()).await {
+        tracing::warn!(%error, "this node's document could not be moved to its cell; it is with the next report");
     }
 }
 

@@ -63,7 +63,11 @@ pub(super) fn detail_text(detail: &NodeDetail, paint: Paint) -> String {
         format!("{} {}", node.arch, node.class),
     ];
     lines.extend(detail.profile.as_ref().map(profile_text));
-    lines.push(if detail.slots.is_empty() { "It reports no slot.".to_owned() } else { slots(&detail.slots, paint) });
+    lines.push(match (detail.held, detail.slots.is_empty()) {
+        (false, _) => format!("What it says of itself is not held here: nobody of cell {} answered yet.", node.cell),
+        (true, true) => "It reports no slot.".to_owned(),
+        (true, false) => slots(&detail.slots, paint),
+    });
     lines.join("\n")
 }
 
@@ -112,7 +116,7 @@ mod tests {
     fn what_a_node_says_of_itself_is_shown_on_its_line_and_obeyed_by_no_terminal() {
         let answer = json!({
             "id": "ab".repeat(32), "name": "robot-1", "cell": "plant", "roles": ["device"], "labels": {},
-            "arch": "x86_64", "class": "generic", "connected": true,
+            "arch": "x86_64", "class": "generic", "connected": true, "held": true,
             "profile": {
                 "architecture": "x86_64", "os": WORDS, "cpu": WORDS, "cores": 2, "disk": 1,
                 "memory": [{"name": WORDS, "total": 2, "allocatable": 1}],

@@ -62,7 +62,8 @@ fn explanation(explanation: &Explanation, _: Paint) -> String {
 /// What a withdrawal leaves as it is: whoever had gone over keeps the model, and says so.
 fn left_active(rollout: &Rollout) -> String {
     use SlotState::{Activating, Committed, Probation, RollingBack};
-    let active = |node: &&RolloutNode| matches!(node.state, Activating | Probation | Committed | RollingBack);
+    let is_active = |state| matches!(state, Activating | Probation | Committed | RollingBack);
+    let active = |node: &&RolloutNode| node.state.is_some_and(is_active);
     let kept: Vec<String> = rollout.nodes.iter().filter(active).map(|node| node.node.to_string()).collect();
     match kept.as_slice() {
         [] => "It is active nowhere; every node keeps what it serves.".to_owned(),
@@ -81,7 +82,7 @@ fn list(rollouts: &[RolloutSummary], paint: Paint) -> String {
             cell(&rollout.slot),
             cell(&rollout.model),
             state(&rollout.state),
-            cell(format!("{} of {}", rollout.committed, rollout.total)),
+            cell(format!("{} of {}{}", rollout.committed, rollout.total, unknown(rollout.unknown))),
             cell(rollout.failed),
             cell(&rollout.author),
             cell(show_age(rollout.created_at, now())),
@@ -90,10 +91,16 @@ fn list(rollouts: &[RolloutSummary], paint: Paint) -> String {
     table.render(paint)
 }
 
+/// How many nodes are not counted, since nothing is known of them here.
+fn unknown(nodes: usize) -> String {
+    if nodes == 0 { String::new() } else { format!(" ({nodes} unknown here)") }
+}
+
 /// One rollout: what, which waves, which nodes.
 pub(super) fn text(rollout: &Rollout, paint: Paint) -> String {
     let summary = &rollout.summary;
     let why = rollout.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let why = format!("{why}{}", unknown(summary.unknown));
     let state_word = paint.tone(tone_of(&summary.state), &summary.state);
     let head = format!(
         "{}  {} in {} on {}  {state_word}{why}",
@@ -126,7 +133,7 @@ pub(super) fn text(rollout: &Rollout, paint: Paint) -> String {
         nodes.row([
             cell(&node.node),
             cell(or_empty(node.wave)),
-            state(node.state),
+            state(node.word()),
             cell(or_empty(node.sha256.map(|s| s.short()))),
             cell(or_empty(node.since.map(|since| show_age(since, now())))),
             cell(or_empty(node.reason.as_ref())),
@@ -179,7 +186,7 @@ mod tests {
     #[test]
     fn reasons_are_shown_on_their_line_and_obeyed_by_no_terminal() {
         let time = "2026-01-01T00:00:00Z";
-        let answer = json!({
+        let mut answer = json!({
             "rollout": "ab".repeat(32), "slot": "detector", "model": "digits:1.0.0", "release": "cd".repeat(32),
             "state": "halted", "author": "laptop", "created_at": time, "total": 1, "committed": 0, "failed": 1,
             "selector": "cell=**", "reason": WORDS,
@@ -198,6 +205,7 @@ mod tests {
             }],
             "revision": 1,
         });
+        answer["unknown"] = json!(0);
         is_shown_harmless(&answer, 5, text);
         let explained = json!({"rollout": "ab".repeat(32), "node": "robot-1", "reasons": [WORDS, WORDS]});
         is_shown_harmless(&explained, 2, explanation);

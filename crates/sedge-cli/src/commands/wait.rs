@@ -112,7 +112,7 @@ struct Follower<'a> {
     /// The rollout's state and which waves are open, as last shown.
     whole: (String, Vec<bool>),
     bars: MultiProgress,
-    seen: BTreeMap<NodeId, (SlotState, Option<ProgressBar>)>,
+    seen: BTreeMap<NodeId, (Option<SlotState>, Option<ProgressBar>)>,
 }
 
 impl<'a> Follower<'a> {
@@ -197,9 +197,9 @@ impl<'a> Follower<'a> {
             bar.set_prefix(node.node.to_string());
             bar
         });
-        bar.set_position(step(node.state));
+        bar.set_position(node.state.map_or(0, step));
         let why = node.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        bar.set_message(format!("{}{why}", Paint::stderr().tone(tone_of(node.state.word()), node.state.word())));
+        bar.set_message(format!("{}{why}", Paint::stderr().tone(tone_of(node.word()), node.word())));
         bar
     }
 
@@ -212,7 +212,7 @@ impl<'a> Follower<'a> {
 
 fn line(node: &RolloutNode) -> String {
     let why = node.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    format!("{} {}{why}", node.node, node.state)
+    format!("{} {}{why}", node.node, node.word())
 }
 
 /// The length of a bar.

@@ -150,7 +150,7 @@ impl<'a> Story<'a> {
 fn describe(rollout: &Rollout) -> String {
     let node = |node: &sedge_agent::api::RolloutNode| {
         let why = node.reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        format!("{} {}{why}", node.node, node.state)
+        format!("{} {}{why}", node.node, node.word())
     };
     let nodes: Vec<String> = rollout.nodes.iter().map(node).collect();
     let why = rollout.reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();

@@ -56,7 +56,7 @@ impl Chain {
         let fresh: Vec<Link> = links
             .into_iter()
             .skip(skip)
-            .map(|(place, raw)| Link { raw, hash: place.hash, head: (place.seq == head.seq).then(|| head.clone()) })
+            .map(|(place, raw)| Link { raw, hash: place.hash, head: (place.seq == head.seq).then(|| head.proof()) })
             .collect();
         let bytes: usize = fresh.iter().map(|link| link.raw.len()).sum();
         if self.held() + fresh.len() as u64 > MAX_LINKS || self.bytes + bytes > MAX_CHAIN_BYTES {

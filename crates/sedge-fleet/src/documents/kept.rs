@@ -131,8 +131,7 @@ impl Documents {
 
     /// For how much of its author's share a chain may count: of the epochs behind it, all that count.
     fn room_of_revoked(&self, doc: &DocId) -> usize {
-        let behind =
-            self.epochs(doc.author, doc.kind).filter(|(other, chain)| other.epoch > doc.epoch && counts(chain));
+        let behind = self.epochs(doc).filter(|(other, chain)| other.epoch > doc.epoch && counts(chain));
         self.share.saturating_sub(behind.map(|(_, chain)| chain.cost()).sum())
     }
 

@@ -1,8 +1,8 @@
 //! Taking in what peers offer: links of what is held, beginnings of what is not, and evidence.
 
-use sedge_statement::{DocId, NodeId, ObjectId, Scope};
+use sedge_statement::{DocId, NodeId, ObjectId};
 
-use super::{Documents, adds_up, counts, removal, stored};
+use super::{Documents, adds_up, counts, is_in_use, removal, stored};
 use crate::chain::{AdoptError, Chain, Relation};
 use crate::fork::{Evidence, Side};
 use crate::precheck::MAX_LINK_COST;
@@ -68,6 +68,7 @@ impl Documents {
                 }
                 let mut writes = stored(chain, first_new);
                 writes.extend(self.drop_replaced(&id));
+                self.warm(&id);
                 Offered::Adopted(writes)
             }
         }
@@ -117,7 +118,16 @@ impl Documents {
         let mut writes = stored(&chain, 1);
         self.chains.insert(id.clone(), chain);
         writes.extend(self.drop_replaced(&id));
+        self.warm(&id);
         writes
+    }
+
+    /// Notes that a document took a link, and lets another rest where too many have not.
+    fn warm(&mut self, doc: &DocId) {
+        let rests = self.warm.touch(doc);
+        if let Some(chain) = rests.and_then(|doc| self.chains.get_mut(&doc)) {
+            chain.rest();
+        }
     }
 
     fn prove(&mut self, at: u64, ours: Side, segment: Segment) -> Offered {
@@ -133,7 +143,7 @@ impl Documents {
     /// Keeps evidence where it ends more than what is known, cuts its document there, and drops what no longer counts.
     pub(crate) fn accept(&mut self, evidence: Evidence) -> Result<Option<Forked>, AdoptError> {
         let (doc, from) = (evidence.doc().clone(), evidence.from);
-        if doc.scope != Scope::Mesh {
+        if !is_in_use(&doc) {
             return Ok(None);
         }
         let Some((id, needless)) = self.forks.keep(&evidence) else { return Ok(None) };
@@ -149,8 +159,8 @@ impl Documents {
             writes.extend((chain.held() + 1..=held).map(|seq| removal(record::link_key(&doc, seq))));
         }
         let last = self.last_epoch(doc.author, doc.kind);
-        let over =
-            self.epochs(doc.author, doc.kind).filter(|(id, chain)| id.epoch > last || (**id == doc && !counts(chain)));
+        let of_author = self.of_author(doc.author, doc.kind);
+        let over = of_author.filter(|(id, chain)| id.epoch > last || (**id == doc && !counts(chain)));
         for id in over.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             writes.extend(self.remove(&id));
         }

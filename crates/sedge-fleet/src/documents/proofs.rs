@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sedge_statement::{DocId, DocKind, NodeId, ObjectId};
+use sedge_statement::{DocId, DocKind, NodeId, ObjectId, Scope};
 
-use super::doc_id;
 use crate::fork::Evidence;
 
 /// How many forked epochs of an author's documents of a kind count: past them nothing does. A `node` fork heals once.
@@ -13,6 +12,11 @@ fn kept(kind: DocKind) -> usize {
         DocKind::Node => 2,
         _ => 1,
     }
+}
+
+/// Where a document stands among those of its author and kind.
+fn place(doc: &DocId) -> (u32, &Scope) {
+    (doc.epoch, &doc.scope)
 }
 
 /// Evidence that is kept: the lowest of its document.
@@ -32,11 +36,6 @@ pub(super) struct Proofs {
 }
 
 impl Proofs {
-    /// All of it, by id.
-    pub(super) fn all(&self) -> impl Iterator<Item = (ObjectId, &[u8])> {
-        self.proven.values().map(|proven| (proven.id, proven.bytes.as_slice()))
-    }
-
     /// The ids of all of it, each with the author that it is about.
     pub(super) fn authors(&self) -> impl Iterator<Item = (NodeId, ObjectId)> {
         self.proven.iter().map(|(doc, proven)| (doc.author, proven.id))
@@ -56,14 +55,23 @@ impl Proofs {
         self.proven.get(doc).map(|proven| proven.from - 1)
     }
 
-    /// The forked epochs of an author's documents of a kind, oldest first.
-    pub(super) fn epochs(&self, author: NodeId, kind: DocKind) -> impl DoubleEndedIterator<Item = &DocId> {
-        self.proven.range(doc_id(author, kind, 0)..=doc_id(author, kind, u32::MAX)).map(|(doc, _)| doc)
+    /// The forked documents of an author of a kind, the least epoch first; of equal ones in the order of scopes.
+    pub(super) fn epochs(&self, author: NodeId, kind: DocKind) -> Vec<&DocId> {
+        let first = super::doc_id(author, kind, 0);
+        let of_it = self.proven.range(first..).map(|(doc, _)| doc);
+        let mut forked: Vec<&DocId> = of_it.take_while(|doc| (doc.author, doc.kind) == (author, kind)).collect();
+        forked.sort_by(|a, b| place(a).cmp(&place(b)));
+        forked
     }
 
-    /// Past which epoch an author's documents of a kind do not count, because of forks.
+    /// Past which epoch an author's documents of a kind do not count, because of forks. A move to another cell heals none.
     pub(super) fn last_epoch(&self, author: NodeId, kind: DocKind) -> u32 {
-        self.epochs(author, kind).nth(kept(kind) - 1).map_or(u32::MAX, |doc| doc.epoch)
+        self.last(author, kind).map_or(u32::MAX, |doc| doc.epoch)
+    }
+
+    /// The last forked document that counts, where there are as many as end an author's documents of a kind.
+    fn last(&self, author: NodeId, kind: DocKind) -> Option<&DocId> {
+        self.epochs(author, kind).get(kept(kind) - 1).copied()
     }
 
     /// Keeps evidence that ends more than what is known: lower in its document, or equally low and of a lesser id. Answers its id and those of
@@ -72,14 +80,13 @@ impl Proofs {
         let doc = evidence.doc();
         let bytes = evidence.to_bytes();
         let (id, from) = (Evidence::id(&bytes), evidence.from);
-        if doc.epoch > self.last_epoch(doc.author, doc.kind)
+        if self.last(doc.author, doc.kind).is_some_and(|last| place(doc) > place(last))
             || self.proven.get(doc).is_some_and(|known| (known.from, known.id) <= (from, id))
         {
             return None;
         }
         let lower = self.proven.insert(doc.clone(), Proven { id, from, bytes });
-        let last = self.last_epoch(doc.author, doc.kind);
-        let above: Vec<DocId> = self.epochs(doc.author, doc.kind).filter(|doc| doc.epoch > last).cloned().collect();
+        let above: Vec<DocId> = self.epochs(doc.author, doc.kind).into_iter().skip(kept(doc.kind)).cloned().collect();
         let needless = lower.into_iter().chain(above.iter().filter_map(|doc| self.proven.remove(doc)));
         let needless: Vec<ObjectId> = needless.map(|proven| proven.id).collect();
         for id in &needless {

@@ -119,6 +119,7 @@ impl Fleet {
         if !limited.is_empty() {
             out.push(Effect::Persist(limited));
         }
+        self.regroup(out);
         let revoked = self.peers.iter().filter(|(id, peer)| !peer.dismissed && self.membership.revoked(id).is_some());
         for peer in revoked.map(|(id, _)| *id).collect::<Vec<NodeId>>() {
             self.dismiss(peer, out);

@@ -1,6 +1,6 @@
 //! Links that come, and links that are asked for.
 
-use sedge_statement::{DocId, NodeId, Scope, SignedHead, Timestamp};
+use sedge_statement::{DocId, DocKind, NodeId, Scope, SignedHead, Timestamp};
 
 use super::{Effect, Fleet, send, send_all};
 use crate::documents::{Forked, Offered};
@@ -22,8 +22,12 @@ impl Fleet {
         out: &mut Vec<Effect>,
     ) {
         let doc = head.doc.clone();
-        if doc.scope != Scope::Mesh {
-            return self.fault(peer, "a document of a scope that is not in use", out);
+        if (doc.scope == Scope::Mesh) == (doc.kind == DocKind::Node) {
+            return self.fault(peer, "a document of a scope that its kind has not", out);
+        }
+        // The peer has not heard yet that this node wants that cell no more, or is in another.
+        if !self.holds(&doc.scope) {
+            return;
         }
         // Told before any signature is checked: in a mesh every link arrives from several neighbours.
         let counting = self.documents.chain(&doc).filter(|chain| chain.len() > 0);
@@ -34,8 +38,8 @@ impl Fleet {
             }
             return;
         }
-        if !self.is_known(&doc.author) {
-            // A newcomer's links outrun its certificate now and then. It is no finding, which anybody could then fill with ids made up, but a
+        if !self.is_known(&doc.author) || !self.is_placed(&doc) {
+            // Links of one who is new, or moved to another cell, outrun its certificate now and then. It is no finding, which anybody could then fill with ids made up, but a
             // reason to look soon.
             if let Some(state) = self.peers.get_mut(&peer) {
                 state.hurry(now);
@@ -47,7 +51,7 @@ impl Fleet {
             Ok(segment) => segment,
             Err(error) => return self.fault(peer, format_args!("links: {error}"), out),
         };
-        let others = if cause == Cause::New { self.others(Some(peer)) } else { Vec::new() };
+        let others = if cause == Cause::New { self.holders(&doc.scope, Some(peer)) } else { Vec::new() };
         let forward = (!others.is_empty()).then(|| links_frame(Cause::New, first_seq, &segment));
         let offered = self.documents.offer(peer, segment);
         if let Some(state) = self.peers.get_mut(&peer) {

@@ -16,12 +16,13 @@
 use std::collections::BTreeMap;
 
 use sedge_statement::{
-    DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId, ObjectKind, RootsId, Scope,
+    DocId, Genesis, GenesisError, HeadError, MeshId, NodeId, Object, ObjectError, ObjectId, ObjectKind, RootsId,
 };
 
 use super::Fleet;
+use super::scopes::Wants;
 use crate::chain::{AdoptError, Chain, Link};
-use crate::documents::Documents;
+use crate::documents::{Documents, is_in_use};
 use crate::finding::Findings;
 use crate::fork::{Evidence, EvidenceError};
 use crate::objects::{Objects, Room};
@@ -144,7 +145,8 @@ impl Fleet {
             findings: Findings::default(),
             debris: Vec::new(),
             peers: BTreeMap::new(),
-            digest: None,
+            wants: Wants::default(),
+            digests: BTreeMap::new(),
             fold: Fold::default(),
             unfolded: true,
         };
@@ -156,6 +158,9 @@ impl Fleet {
         let adopted = fleet.membership.take_adopted();
         fleet.debris.extend(adopted.iter().map(|(version, id)| record::roots(*version, id)));
         fleet.documents = sorted.restore_documents(me, std::mem::take(&mut fleet.documents))?;
+        // Of cells that were wanted for a while, and of an older store's authors in other cells.
+        let needless = fleet.forget_misplaced();
+        fleet.debris.extend(needless);
         fleet.debris.extend(sorted.needless.into_iter().map(|key| Write { key, value: None }));
         for Damage { keys, doc, what } in sorted.damage {
             fleet.findings.note(Finding::new(FindingKind::Damaged, me, doc, what));
@@ -218,7 +223,7 @@ impl Sorted {
             // Of a later version, perhaps: to be refused rather than removed.
             None => return Err(OpenError::Record { key, source: RecordError::Key }),
             Some(Key::Link(doc, seq)) => {
-                let link = record::parse_link(&key, &doc, &value).ok_or(RecordError::Damaged);
+                let link = record::parse_link(&key, &doc, seq, &value).ok_or(RecordError::Damaged);
                 self.documents.entry(doc).or_default().push((seq, link));
             }
             Some(Key::Object(id)) => match Object::restore(&value, self.mesh) {
@@ -244,11 +249,11 @@ impl Sorted {
     /// Takes in the evidence, then rebuilds every chain as far as that lets it count.
     fn restore_documents(&mut self, me: NodeId, mut documents: Documents) -> Result<Documents, OpenError> {
         self.restore_evidence(&mut documents);
-        // The later epochs first: one that counts replaces those before it.
+        // The later epochs first: one that counts replaces those before it, and one of a cell those of the whole mesh.
         for (doc, mut links) in std::mem::take(&mut self.documents).into_iter().rev() {
             links.sort_by_key(|(seq, _)| *seq);
             let keys: Vec<u64> = links.iter().map(|(seq, _)| *seq).collect();
-            let over = doc.scope != Scope::Mesh || documents.is_over(&doc);
+            let over = !is_in_use(&doc) || documents.is_over(&doc);
             let (chain, damage) =
                 if over { (None, None) } else { restore(&doc, links, self.mesh, documents.beginning(&doc)) };
             if let Some((seq, source)) = &damage
@@ -303,10 +308,8 @@ fn restore(
     let mut list: Vec<Link> = Vec::with_capacity(links.len());
     let mut damage = None;
     for ((seq, link), wanted) in links.into_iter().zip(1u64..) {
-        let named = |link: &Link| link.head.as_ref().is_none_or(|h| (&h.doc, h.seq, h.head) == (doc, seq, link.hash));
         match link {
-            Ok(link) if seq == wanted && named(&link) => list.push(link),
-            Ok(_) if seq == wanted => damage = Some((seq, RecordError::Name)),
+            Ok(link) if seq == wanted => list.push(link),
             Ok(_) => damage = Some((seq, RecordError::Gap)),
             Err(error) => damage = Some((seq, error)),
         }
@@ -317,7 +320,7 @@ fn restore(
     // Only the last head is verified: its signature covers all links before it, and the other heads serve to cut stretches.
     while let Some(last) = list.last() {
         let seq = list.len() as u64;
-        let error = match last.head.as_ref().map(|head| head.verify(mesh)) {
+        let error = match last.signed(doc, seq).map(|head| head.verify(mesh)) {
             None => RecordError::NoHead,
             Some(Err(error)) => error.into(),
             Some(Ok(())) => {

@@ -19,34 +19,43 @@ const SEND_PER_VECTOR: usize = 4 << 20;
 const WANTS_PER_VECTOR: usize = 1024;
 
 impl Fleet {
-    pub(super) fn on_digest(&mut self, peer: NodeId, digest: [u8; 32], now: Timestamp, out: &mut Vec<Effect>) {
-        if digest == self.digest() {
+    pub(super) fn on_digest(
+        &mut self,
+        peer: NodeId,
+        scope: Scope,
+        digest: [u8; 32],
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.hear_of(&peer, &scope);
+        // Who says a digest holds its scope, whatever is known of it here.
+        if !self.holds(&scope) || digest == self.digest(&scope) {
             return;
         }
         // One side leads, or both would send everything twice. A digest to the leader only makes it look.
         if self.me > peer {
-            return self.send_digest(peer, out);
+            return self.send_digest(peer, scope, out);
         }
-        self.send_vector(peer, now, out);
+        self.send_vector(peer, scope, now, out);
     }
 
-    /// Sends documents and items in pages that together leave no gap, so that what is in none is known to be absent.
-    fn send_vector(&mut self, peer: NodeId, now: Timestamp, out: &mut Vec<Effect>) {
-        let (docs, items) =
-            (self.documents.chains().count(), self.objects.iter().count() + self.documents.forks().count());
+    /// Sends a scope's documents, and of the whole mesh's the items, in pages that together leave no gap, so that what is in none is known to be
+    /// absent.
+    fn send_vector(&mut self, peer: NodeId, scope: Scope, now: Timestamp, out: &mut Vec<Effect>) {
+        let ids = if scope == Scope::Mesh { Some(self.item_ids()) } else { None };
+        let (docs, items) = (self.told(&scope).count(), ids.as_ref().map_or(0, Vec::len));
         if !self.peers.get_mut(&peer).is_some_and(|state| state.may_answer(110 * docs + 32 * items, now)) {
             return;
         }
         let docs: Vec<Standing> = self
-            .told()
+            .told(&scope)
             .filter_map(|(doc, chain)| Some(Standing { doc: doc.clone(), seq: chain.len(), head: chain.head()? }))
             .collect();
-        let ids = self.item_ids();
-        for (from, to, ids) in pages(ids, IDS_PER_FRAME, |id| *id) {
+        for (from, to, ids) in ids.into_iter().flat_map(|ids| pages(ids, IDS_PER_FRAME, |id| *id)) {
             send(peer, &Frame::Set { from, to, ids }, out);
         }
         for (from, to, docs) in pages(docs, STANDINGS_PER_FRAME, |standing| standing.doc.clone()) {
-            send(peer, &Frame::Vector { from, to, docs }, out);
+            send(peer, &Frame::Vector { scope: scope.clone(), from, to, docs }, out);
         }
     }
 
@@ -74,15 +83,15 @@ impl Fleet {
             send(peer, &Frame::WantItems(wanted), out);
         }
         if more {
-            self.go_on(peer, out);
+            self.go_on(peer, Scope::Mesh, out);
         }
     }
 
     pub(super) fn on_vector(
         &mut self,
         peer: NodeId,
-        from: Option<DocId>,
-        to: Option<DocId>,
+        scope: Scope,
+        (from, to): (Option<DocId>, Option<DocId>),
         docs: Vec<Standing>,
         now: Timestamp,
         out: &mut Vec<Effect>,
@@ -90,11 +99,18 @@ impl Fleet {
         if !is_page(&from, &to, docs.iter().map(|standing| &standing.doc)) {
             return self.fault(peer, "a vector out of order", out);
         }
+        if docs.iter().any(|standing| standing.doc.scope != scope) {
+            return self.fault(peer, "a vector of several scopes", out);
+        }
+        if !self.holds(&scope) {
+            return;
+        }
+        self.hear_of(&peer, &scope);
         let theirs: BTreeMap<DocId, Standing> = docs.into_iter().map(|s| (s.doc.clone(), s)).collect();
         let mut sends: Vec<(DocId, u64)> = Vec::new();
         let mut wants: Vec<(DocId, u64)> = Vec::new();
         let mut ahead: BTreeMap<DocId, u64> = BTreeMap::new();
-        for (doc, chain) in self.told().filter(|(doc, _)| within(*doc, &from, &to)) {
+        for (doc, chain) in self.told(&scope).filter(|(doc, _)| within(*doc, &from, &to)) {
             match theirs.get(doc) {
                 None => sends.push((doc.clone(), 1)),
                 Some(their) if their.seq <= chain.len() && chain.hash_at(their.seq) != Some(their.head) => {
@@ -108,6 +124,10 @@ impl Fleet {
         for standing in theirs.into_values() {
             let ours = self.documents.chain(&standing.doc);
             let len = ours.map_or(0, |chain| chain.len());
+            // One that stands elsewhere by what is known here waits for its author's certificate.
+            if !self.is_placed(&standing.doc) {
+                continue;
+            }
             let cut = self.documents.cut_of(&standing.doc).unwrap_or(u64::MAX);
             if standing.seq > len && len < cut && !self.documents.is_over(&standing.doc) {
                 if ahead.len() < WANTS_PER_VECTOR {
@@ -117,7 +137,8 @@ impl Fleet {
             }
         }
         if let Some(state) = self.peers.get_mut(&peer) {
-            state.ahead = ahead;
+            state.ahead.retain(|doc, _| doc.scope != scope);
+            state.ahead.extend(ahead);
         }
         let mut cut_short = wants.len() > WANTS_PER_VECTOR;
         for (doc, from_seq) in wants.into_iter().take(WANTS_PER_VECTOR) {
@@ -140,17 +161,17 @@ impl Fleet {
             }
         }
         if cut_short {
-            self.go_on(peer, out);
+            self.go_on(peer, scope, out);
         }
     }
 
     /// Asks for another round, unless nothing changed here since the last one: then the peer takes or gives nothing, and the next tick is soon
     /// enough.
-    fn go_on(&mut self, peer: NodeId, out: &mut Vec<Effect>) {
-        let digest = self.digest();
+    fn go_on(&mut self, peer: NodeId, scope: Scope, out: &mut Vec<Effect>) {
+        let digest = self.digest(&scope);
         let Some(state) = self.peers.get_mut(&peer) else { return };
-        if state.last_cut.replace(digest) != Some(digest) {
-            send(peer, &Frame::Digest { scope: Scope::Mesh, digest }, out);
+        if state.last_cut.insert(scope.clone(), digest) != Some(digest) {
+            send(peer, &Frame::Digest { scope, digest }, out);
         }
     }
 }

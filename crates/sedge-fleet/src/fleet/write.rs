@@ -5,7 +5,7 @@ use sedge_statement::{DocId, DocKind, SecretKey, SignedHead, Timestamp};
 
 use super::{Effect, Fleet, send_all};
 use crate::chain::{AdoptError, Chain, DraftError, Handover, MAX_LINKS, put_handover};
-use crate::documents::{Offered, doc_id};
+use crate::documents::Offered;
 use crate::frame::Cause;
 use crate::precheck::Refusal;
 use crate::schema::{Edit, apply, snapshot};
@@ -67,7 +67,8 @@ impl From<DraftError> for WriteError {
 }
 
 impl Fleet {
-    /// Makes one change of one's own document of a kind, and begins its next epoch where this one is full or forked.
+    /// Makes one change of one's own document of a kind, and begins its next epoch where this one is full or forked, or stands in a cell that this node
+    /// has left: then even without any edit.
     ///
     /// After a start, give neighbours a moment to say what they hold of this node before the first write: a restored backup forks
     /// otherwise. Edits that change nothing write nothing.
@@ -107,13 +108,18 @@ impl Fleet {
             // The whole epoch is made and checked before anything of it is kept.
             None => match self.next_epoch(key, kind, now, edits)? {
                 Builder { made, .. } if made.is_empty() => return Ok(Vec::new()),
-                Builder { made, chain, .. } => (made, self.documents.insert(chain)),
+                Builder { made, chain, .. } => {
+                    let mut writes = self.documents.insert(chain);
+                    writes.extend(self.forget_misplaced());
+                    (made, writes)
+                }
             },
         };
         let mut out = vec![Effect::Persist(writes)];
+        let scope = self.own_scope(kind);
         for segment in segments {
             let frame = super::links::links_frame(Cause::New, segment.first().seq, &segment);
-            send_all(self.others(None), &frame, &mut out);
+            send_all(self.holders(&scope, None), &frame, &mut out);
         }
         self.changed(&mut out);
         Ok(out)
@@ -121,8 +127,10 @@ impl Fleet {
 
     /// The chain that takes the next link, if there is one with room.
     fn open_chain(&self, kind: DocKind) -> Option<(&DocId, &Chain)> {
+        let scope = self.own_scope(kind);
         self.documents.last(self.me, kind).filter(|(id, chain)| {
-            !self.documents.is_forked(id)
+            id.scope == scope
+                && !self.documents.is_forked(id)
                 && id.epoch.checked_add(1) == Some(self.documents.next_epoch(self.me, kind))
                 && id.epoch <= self.documents.last_epoch(self.me, kind)
                 && (kind != DocKind::Node || chain.is_complete())
@@ -142,7 +150,7 @@ impl Fleet {
         if epoch > self.documents.last_epoch(self.me, kind) {
             return Err(WriteError::Forked);
         }
-        let id = doc_id(self.me, kind, epoch);
+        let id = DocId { author: self.me, kind, scope: self.own_scope(kind), epoch };
         let (room, chain) = (self.documents.room(&id), Chain::new(id.clone(), None));
         let mut builder = Builder { key, mesh: self.mesh, now, room, chain, made: Vec::new() };
         if epoch == 0 {

@@ -1,6 +1,8 @@
 //! The bytes of every frame, fixed: a change here is a change of the protocol.
 
-use sedge_statement::{ChangeHash, DocKind, MeshId, NodeId, ObjectId, Scope, SecretKey, SignedHead, Timestamp};
+use sedge_statement::{
+    CellPath, ChangeHash, DocKind, MeshId, NodeId, ObjectId, Scope, SecretKey, SignedHead, Timestamp,
+};
 
 use super::{Cause, Frame, Hello, Item, MAX_FRAME_BYTES, PROTOCOL, Standing};
 use crate::documents::doc_id;
@@ -25,13 +27,15 @@ fn doc() -> sedge_statement::DocId {
 #[test]
 fn the_bytes_of_every_frame_stay_the_same() {
     let hello = Hello { protocol: PROTOCOL, mesh: MeshId::from_bytes([0x11; 32]), path: vec![vec![1, 2]], heard: true };
-    golden(&Frame::Hello(hello), &format!("00 01 {} 01 02 0102 01", of("11", 32)));
+    golden(&Frame::Hello(hello), &format!("00 02 {} 01 02 0102 01", of("11", 32)));
     let digest = Frame::Digest { scope: Scope::Mesh, digest: [0x22; 32] };
     golden(&digest, &format!("01 00 {}", of("22", 32)));
+    let digest = Frame::Digest { scope: Scope::Cell("a/b".parse().unwrap()), digest: [0x22; 32] };
+    golden(&digest, &format!("01 01 03 612f62 {}", of("22", 32)));
     let name = format!("{} 02 00 03", of("aa", 32));
     let standing = Standing { doc: doc(), seq: 300, head: ChangeHash::from_bytes([0x33; 32]) };
-    let vector = Frame::Vector { from: None, to: Some(doc()), docs: vec![standing] };
-    golden(&vector, &format!("02 00 01 {name} 01 {name} ac02 {}", of("33", 32)));
+    let vector = Frame::Vector { scope: Scope::Mesh, from: None, to: Some(doc()), docs: vec![standing] };
+    golden(&vector, &format!("02 00 00 01 {name} 01 {name} ac02 {}", of("33", 32)));
     let id = ObjectId::from_bytes([0x44; 32]);
     let set = Frame::Set { from: Some(id), to: None, ids: vec![id] };
     golden(&set, &format!("03 01 {0} 00 01 {0}", of("44", 32)));
@@ -39,6 +43,7 @@ fn the_bytes_of_every_frame_stay_the_same() {
     golden(&items, "05 00 02 00 01 05 01 02 0607");
     golden(&Frame::Want { doc: doc(), from_seq: 7 }, &format!("06 {name} 07"));
     golden(&Frame::WantItems(vec![id]), &format!("07 01 {}", of("44", 32)));
+    golden(&Frame::Wants(vec!["a/b".parse().unwrap(), CellPath::root()]), "08 02 03 612f62 01 2f");
 }
 
 #[test]
@@ -60,7 +65,7 @@ fn frames_with_trailing_bytes_or_of_unknown_kinds_are_refused() {
     let mut bytes = Frame::WantItems(vec![]).to_bytes();
     bytes.push(0);
     assert!(Frame::from_bytes(&bytes).is_err());
-    assert!(Frame::from_bytes(&[8]).is_err());
+    assert!(Frame::from_bytes(&[9]).is_err());
     assert!(Frame::from_bytes(&[]).is_err());
     assert!(Frame::from_bytes(&vec![0; MAX_FRAME_BYTES + 1]).is_err());
     // A list whose length promises more than there is.

@@ -9,7 +9,8 @@ use sedge_statement::{
 };
 
 use super::fixtures::{ROOT, at, certificate, empty, genesis, id, key, members, signed};
-use super::{CertificateRefusal, MAX_RENEWALS, Membership};
+use super::room::MAX_RENEWALS;
+use super::{CertificateRefusal, Membership};
 
 const ENROLLER: [Role; 3] = [Role::Enroll, Role::Deploy, Role::Device];
 

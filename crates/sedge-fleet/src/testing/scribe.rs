@@ -1,9 +1,9 @@
 //! An author that writes links as an honest one does, and neither checks nor keeps anything: quick enough for years of them, and free to lie.
 
 use automerge::{Automerge, AutomergeError, transaction::CommitOptions, transaction::Transaction};
-use sedge_statement::{ChangeHash, DocKind, MeshId, SecretKey, SignedHead, Timestamp};
+use sedge_statement::{CellPath, ChangeHash, DocKind, MeshId, SecretKey, SignedHead, Timestamp};
 
-use super::{StoredLink, doc_id, hash, links_frame};
+use super::{StoredLink, doc_in, hash, links_frame};
 use crate::chain::{Handover, MAX_CHAIN_BYTES, MAX_LINKS, put_handover};
 use crate::precheck::MAX_LINK_BYTES;
 use crate::schema::{Edit, apply, snapshot};
@@ -24,9 +24,9 @@ pub struct Scribe {
 }
 
 impl Scribe {
-    /// The author's first document of a kind, of no link yet.
-    pub fn new(key: SecretKey, mesh: MeshId, kind: DocKind) -> Self {
-        let doc = doc_id(key.node_id(), kind, 0);
+    /// The first document of a kind of an author in a cell, of no link yet.
+    pub fn new(key: SecretKey, mesh: MeshId, kind: DocKind, cell: &CellPath) -> Self {
+        let doc = doc_in(key.node_id(), kind, cell, 0);
         let state = empty(&doc);
         Self { key, mesh, doc, state, end: None, bytes: 0 }
     }

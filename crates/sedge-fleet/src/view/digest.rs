@@ -6,14 +6,29 @@ use serde::Serialize;
 use super::{ControlState, FleetView, SetBy};
 
 const CONTEXT: &str = "sedge fleet view 4";
+const MESH_CONTEXT: &str = "sedge mesh view 1";
 
 impl FleetView {
-    /// A digest of the view: equal views have equal digests on every node.
+    /// A digest of the view: equal views have equal digests on every node. Nodes that hold the same cells and agree have equal views.
     ///
-    /// It covers every field but `findings`, each encoded canonically in the order of its declaration. Findings
-    /// depend on who sent what to this node, and so differ rightly between nodes that agree on everything else.
+    /// It covers every field but `findings`, each encoded canonically. Findings depend on who sent what to this node, and so differ rightly between nodes
+    /// that agree on everything else.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+        hasher.update(&self.mesh_digest());
+        put(&mut hasher, &self.held);
+        put(&mut hasher, &self.profiles);
+        put(&mut hasher, &self.slots.len());
+        for ((node, _), report) in &self.slots {
+            put(&mut hasher, &(node, slot(report)));
+        }
+        put(&mut hasher, &self.holders);
+        *hasher.finalize().as_bytes()
+    }
+
+    /// A digest of what the whole mesh holds: equal on every node that agrees with the others, whatever cells it holds.
+    pub fn mesh_digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key(MESH_CONTEXT);
         put(&mut hasher, &(&self.mesh, &self.genesis, &self.certificates, &self.members, &self.frontier));
         put(&mut hasher, &(self.roots.id, &self.revoked, self.verified));
         put(&mut hasher, &self.proposed.len());
@@ -39,12 +54,6 @@ impl FleetView {
                 put(&mut hasher, &(given.action, given.count, given.by.author, &given.by.reason, given.by.at));
             }
         }
-        put(&mut hasher, &self.profiles);
-        put(&mut hasher, &self.slots.len());
-        for ((node, _), report) in &self.slots {
-            put(&mut hasher, &(node, slot(report)));
-        }
-        put(&mut hasher, &self.holders);
         put(&mut hasher, &self.gates.len());
         for reports in self.gates.values() {
             put(&mut hasher, &reports.len());

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use sedge_statement::{DocId, DocKind, Genesis, MeshId, NodeId, Timestamp};
+use sedge_statement::{CellPath, DocId, DocKind, Genesis, MeshId, NodeId, Timestamp};
 
 use super::authority::Authorities;
 use super::reading::{Reading, Says};
@@ -27,6 +27,8 @@ pub(crate) struct FoldInput<'a> {
     pub(crate) genesis: &'a Genesis,
     /// Its certificates.
     pub(crate) membership: &'a Membership,
+    /// The cells whose `node` documents are held.
+    pub(crate) held: BTreeSet<CellPath>,
     /// Verified documents, in any order. Of several epochs of a `node` document the last counts; those of the other kinds
     /// add up.
     pub(crate) documents: Vec<(&'a DocId, Arc<Reading>)>,
@@ -80,7 +82,7 @@ impl Fold {
 
     /// The view of the input.
     pub(crate) fn view(&mut self, input: FoldInput<'_>) -> Arc<FleetView> {
-        let FoldInput { mesh, genesis, membership, documents, findings, verified, now } = input;
+        let FoldInput { mesh, genesis, membership, held, documents, findings, verified, now } = input;
         let now = now.max(verified);
         let mut last = self.last.take().unwrap_or_else(|| Last::nothing(mesh, genesis, membership, now));
         let stood = last.roster.stands(membership, now);
@@ -96,6 +98,9 @@ impl Fold {
         last.set_findings(findings);
         if last.view.verified != verified {
             Arc::make_mut(&mut last.view).verified = verified;
+        }
+        if last.view.held != held {
+            Arc::make_mut(&mut last.view).held = held;
         }
         let view = Arc::clone(&last.view);
         self.last = Some(last);
@@ -113,6 +118,7 @@ impl Last {
             proposed: Vec::new(),
             revoked: BTreeMap::new(),
             pending_revocations: Vec::new(),
+            held: BTreeSet::new(),
             verified: Timestamp::default(),
             certificates: Vec::new(),
             members: BTreeMap::new(),

@@ -46,8 +46,16 @@ fn view_of(roster: &[(u8, Certificate)], documents: &[(DocId, Automerge)]) -> Fl
 fn view_with(membership: &Membership, documents: &[(DocId, Automerge)]) -> FleetView {
     let (genesis, mesh) = genesis();
     let documents = documents.iter().map(|(id, doc)| (id, Arc::new(Reading::of(id, doc)))).collect();
-    let input =
-        FoldInput { mesh, genesis: &genesis, membership, documents, findings: vec![], verified: at(0), now: at(3000) };
+    let input = FoldInput {
+        mesh,
+        genesis: &genesis,
+        membership,
+        held: Default::default(),
+        documents,
+        findings: vec![],
+        verified: at(0),
+        now: at(3000),
+    };
     FleetView::clone(&Fold::default().view(input))
 }
 

@@ -6,10 +6,11 @@ pub(crate) mod author;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use sedge_fleet::testing::doc_in;
 use sedge_fleet::{CloseReason, Edit, Effect, Event, Fleet, FleetView, Write};
 use sedge_statement::{
-    Blake3, Certificate, ChangeHash, DocKind, GateReport, Genesis, MeshId, NodeId, Object, Role, RolloutId, SecretKey,
-    SlotReport, SlotState, Timestamp,
+    Blake3, CellPath, Certificate, ChangeHash, DocId, DocKind, GateReport, Genesis, MeshId, NodeId, Object, Role,
+    RolloutId, SecretKey, SlotReport, SlotState, Timestamp,
 };
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -39,19 +40,39 @@ pub(crate) fn mesh() -> MeshId {
     genesis().1
 }
 
+/// What a member may say.
+pub(crate) const MEMBER: &[Role] = &[Role::Device, Role::Release, Role::Deploy];
+
+/// The cell that every node is in, unless it moves.
+pub(crate) const CELL: &str = "acme";
+
+pub(crate) fn cell(path: &str) -> CellPath {
+    path.parse().unwrap()
+}
+
+/// A document as a node of [`CELL`] names it.
+pub(crate) fn doc_id(author: NodeId, kind: DocKind, epoch: u32) -> DocId {
+    doc_in(author, kind, &cell(CELL), epoch)
+}
+
 /// A certificate by the root for node `n`.
 pub(crate) fn certificate(n: u8, roles: &[Role]) -> Object {
+    certificate_in(CELL, n, roles, u64::from(n) + 1, 1)
+}
+
+/// A certificate by the root for node `n` in a cell.
+pub(crate) fn certificate_in(path: &str, n: u8, roles: &[Role], serial: u64, revision: u32) -> Object {
     let certificate = Certificate {
         subject: id(n),
         name: format!("node-{n}").parse().unwrap(),
         roles: roles.iter().copied().collect(),
-        cell: "acme".parse().unwrap(),
+        cell: cell(path),
         labels: BTreeMap::new(),
         architecture: "x86_64".parse().unwrap(),
         class: "test".parse().unwrap(),
         issuer: id(0),
-        serial: u64::from(n) + 1,
-        revision: 1,
+        serial,
+        revision,
         not_before: START,
         not_after: None,
     };
@@ -97,7 +118,15 @@ impl Node {
     pub(crate) fn member(n: u8) -> Self {
         let mut node = Self::stranger(n);
         node.publish(certificate(0, &Role::ALL));
-        node.publish(certificate(n, &[Role::Device, Role::Release, Role::Deploy]));
+        node.publish(certificate(n, MEMBER));
+        node
+    }
+
+    /// A member of a cell.
+    pub(crate) fn member_in(path: &str, n: u8) -> Self {
+        let mut node = Self::stranger(n);
+        node.publish(certificate(0, &Role::ALL));
+        node.publish(certificate_in(path, n, MEMBER, u64::from(n) + 1, 1));
         node
     }
 
@@ -227,6 +256,20 @@ impl Net {
     pub(crate) fn write(&mut self, n: u8, kind: DocKind, edits: &[Edit]) {
         let now = self.now;
         let effects = self.node(n).write(kind, now, edits);
+        self.carry(n, effects);
+    }
+
+    /// A node publishes an object.
+    pub(crate) fn publish(&mut self, n: u8, object: Object) {
+        let effects = self.node(n).publish(object);
+        self.carry(n, effects);
+    }
+
+    /// A node wants a cell.
+    pub(crate) fn want(&mut self, n: u8, path: &str) {
+        let now = self.now;
+        let effects = self.node(n).fleet.want([cell(path)], now);
+        self.node(n).keep(&effects);
         self.carry(n, effects);
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sedge_fleet::Edit;
 use sedge_fleet::testing::{self, Scribe};
 use sedge_statement::{
-    Blake3, ChangeHash, Control, ControlAction, DocKind, GateReport, NodeId, Object, ObjectBody, ObjectId, ObjectKind,
-    RolloutId, SlotState, Timestamp,
+    Blake3, CellPath, ChangeHash, Control, ControlAction, DocKind, GateReport, NodeId, Object, ObjectBody, ObjectId,
+    ObjectKind, RolloutId, Scope, SlotState, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,16 +111,16 @@ impl Villain {
     fn lie(&mut self) -> Said {
         let random = |n: u64| *Blake3::of(&n.to_le_bytes()).as_bytes();
         let n = self.dice.number(0, u64::MAX);
-        let mut said = self.to_all(&testing::digest_frame(random(n)));
+        let mut said = self.to_all(&testing::digest_frame(Scope::Mesh));
         let claim =
-            |author: NodeId, seq| (testing::doc_id(author, DocKind::Node, 0), seq, ChangeHash::from_bytes(random(n)));
+            |author: NodeId, seq| (testing::doc_id(author, DocKind::Gate, 0), seq, ChangeHash::from_bytes(random(n)));
         let victim = *self.dice.pick(&self.others);
         match self.deeds % 8 {
             // It says that it has more than there is, of one and of itself.
             2 => {
                 let mut docs = vec![claim(victim, 1000), claim(self.key.node_id(), 9)];
                 docs.sort_unstable();
-                said.extend(self.to_all(&testing::vector_frame(docs)));
+                said.extend(self.to_all(&testing::vector_frame(Scope::Mesh, docs)));
             }
             // And items that there are not.
             5 => {
@@ -129,7 +129,9 @@ impl Villain {
                 said.extend(self.to_all(&testing::set_frame(ids)));
             }
             // And the same document twice.
-            7 => said.extend(self.to_all(&testing::vector_frame(vec![claim(victim, 9), claim(victim, 9)]))),
+            7 => {
+                said.extend(self.to_all(&testing::vector_frame(Scope::Mesh, vec![claim(victim, 9), claim(victim, 9)])))
+            }
             _ => {}
         }
         said
@@ -149,7 +151,7 @@ impl Villain {
             let sign = |peer: &NodeId| Object::sign(&self.key, self.mesh, &statement(peer));
             said.extend(self.peers.keys().map(|peer| (*peer, testing::objects_frame(&[sign(peer)]))));
         }
-        let victim = testing::doc_id(*self.dice.pick(&self.others), DocKind::Node, 0);
+        let victim = testing::doc_id(*self.dice.pick(&self.others), DocKind::Gate, 0);
         for _ in 0..20 {
             said.extend(self.to_all(&testing::want_frame(victim.clone(), 1)));
         }
@@ -168,7 +170,7 @@ impl Villain {
             return Vec::new();
         }
         if self.pages[0].is_empty() {
-            self.scribes[0] = Scribe::new(self.key.clone(), self.mesh, DocKind::Gate);
+            self.scribes[0] = Scribe::new(self.key.clone(), self.mesh, DocKind::Gate, &CellPath::root());
         }
         let report = GateReport {
             rollout: self.rollout.unwrap_or(RolloutId::from_bytes([9; 32])),

@@ -56,7 +56,8 @@ impl Villain {
             }
             3 => {
                 if self.pages[0].is_empty() {
-                    self.scribes[0] = Scribe::new(self.key.clone(), self.mesh, DocKind::Authority);
+                    self.scribes[0] =
+                        Scribe::new(self.key.clone(), self.mesh, DocKind::Authority, &self.loot.post.cell);
                 }
                 let release = release_of("digits", self.deeds % 9 + 1, "a villain's".into(), now);
                 let everywhere = "cell=**".parse().expect("a valid selector");

@@ -103,7 +103,7 @@ struct Year {
 impl Year {
     fn new(cell: u32, out: BufWriter<ChildStdin>) -> Self {
         let (_, mesh) = mesh::genesis();
-        let scribe = |who: Who, kind| Scribe::new(who.key(), mesh, kind);
+        let scribe = |who: Who, kind| Scribe::new(who.key(), mesh, kind, &who.cell());
         Self {
             cell,
             nodes: mesh::nodes_of(cell).map(|n| scribe(Who::Node(n), DocKind::Node)).collect(),

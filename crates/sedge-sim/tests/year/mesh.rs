@@ -44,7 +44,8 @@ impl Who {
         self.key().node_id()
     }
 
-    fn cell(self) -> CellPath {
+    /// Where it stands.
+    pub(crate) fn cell(self) -> CellPath {
         match self {
             Self::Root | Self::Authority(_) => CellPath::root(),
             Self::Node(n) => cell_path(n / NODES_OF_CELL),

@@ -157,7 +157,8 @@ impl World {
 
     /// A frame of the hostile node's own links from `first_seq` on, whose signature holds.
     pub(crate) fn links_frame(&self, kind: DocKind, epoch: u32, first_seq: u64, links: Vec<Vec<u8>>) -> Vec<u8> {
-        let doc = DocId { author: self.evil(), kind, scope: Scope::Mesh, epoch };
+        let scope = if kind == DocKind::Node { Scope::Cell(CellPath::root()) } else { Scope::Mesh };
+        let doc = DocId { author: self.evil(), kind, scope, epoch };
         let last = links.last().map(|link| change_hash(link)).expect("at least one link");
         let seq = first_seq + links.len() as u64 - 1;
         let head = SignedHead::sign(&self.evil, self.mesh, doc, seq, last, NOW);

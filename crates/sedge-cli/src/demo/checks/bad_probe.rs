@@ -25,10 +25,10 @@ impl Story<'_> {
                 seen.nodes.iter().partition(|node| node.wave == Some(0));
             let [canary] = canary.as_slice() else { bail!("there is no one canary: {}", super::describe(&seen)) };
             let reason = canary.reason.clone().unwrap_or_default();
-            if !matches!(canary.state, SlotState::Failed | SlotState::RolledBack) || !reason.contains("probe") {
+            if !matches!(canary.state, Some(SlotState::Failed | SlotState::RolledBack)) || !reason.contains("probe") {
                 bail!("the canary did not fail by its probe: {}", super::describe(&seen));
             }
-            if let Some(other) = others.iter().find(|other| has_started(other.state)) {
+            if let Some(other) = others.iter().find(|other| other.state.is_none_or(has_started)) {
                 bail!("{} went on although the canary failed: {}", other.node, super::describe(&seen));
             }
             tried = Some((canary.node.clone(), reason));

@@ -31,7 +31,7 @@ impl Story<'_> {
             let name = self.mesh.name(node);
             let seen = self.rollout_ends(node, rollout, &["completed"], ROLLOUT).await?;
             let committed = |n: &sedge_agent::api::RolloutNode| {
-                n.state == SlotState::Committed && n.sha256.is_some_and(|s| s.to_string() == digest)
+                n.state == Some(SlotState::Committed) && n.sha256.is_some_and(|s| s.to_string() == digest)
             };
             if seen.nodes.len() != self.mesh.nodes.len() || !seen.nodes.iter().all(committed) {
                 bail!("{name} sees it {}", super::describe(&seen));
