@@ -3,6 +3,8 @@
 //! [`Forge`] begins as an honest change and lets every field and column be replaced. The frame makers say it to a real node under a
 //! real signature, since the attacker is assumed to be a valid member.
 
+mod scribe;
+
 use std::collections::BTreeMap;
 
 use sedge_statement::{
@@ -20,6 +22,7 @@ use crate::view::Fold;
 use crate::{Fleet, FleetView, Write};
 
 pub use crate::precheck::spec as column;
+pub use scribe::Scribe;
 
 /// What an operation is about inside its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -308,6 +311,11 @@ pub fn want_items_frame(ids: Vec<ObjectId>) -> Vec<u8> {
 /// A set of items over everything, in the order of ids.
 pub fn set_frame(ids: Vec<ObjectId>) -> Vec<u8> {
     Frame::Set { from: None, to: None, ids }.to_bytes()
+}
+
+/// Whether a frame carries links.
+pub fn is_links(bytes: &[u8]) -> bool {
+    matches!(Frame::from_bytes(bytes), Ok(Frame::Links { .. }))
 }
 
 /// Signed bytes of a frame read back, for golden tests of what a node says.

@@ -12,25 +12,42 @@ const START: u64 = 1_800_000_000_000;
 /// How long before that certificates begin: longer than any clock here is wrong.
 const CERTIFIED_BEFORE: u64 = 24 * 3600 * 1000;
 
-/// A mesh: its genesis, its one root, and the keys of its nodes.
+/// What the node at a seat is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// What it may say.
+    pub roles: BTreeSet<Role>,
+    /// Where it stands.
+    pub cell: CellPath,
+    /// Whose certificate says so.
+    pub issuer: Seat,
+}
+
+/// A mesh: its genesis, its roots, and what each seat is for.
 #[derive(Debug, Clone)]
 pub struct Charter {
     genesis: Vec<u8>,
     mesh: MeshId,
+    posts: BTreeMap<Seat, Post>,
 }
 
 impl Charter {
-    /// The mesh whose root is [`Seat::ROOT`].
+    /// The mesh whose one root is [`Seat::ROOT`], and certifies everybody.
     pub fn new() -> Self {
+        Self::of(&[Seat::ROOT], 1, BTreeMap::new())
+    }
+
+    /// The mesh of these roots, as many of whom must agree, and of these posts; a seat without one is as in [`Self::new`].
+    pub fn of(roots: &[Seat], threshold: u8, posts: BTreeMap<Seat, Post>) -> Self {
         let genesis = Genesis {
             name: "sim".parse().expect("a valid name"),
-            roots: BTreeSet::from([Self::key(Seat::ROOT).node_id()]),
-            threshold: 1,
+            roots: roots.iter().map(|root| Self::key(*root).node_id()).collect(),
+            threshold,
             nonce: [7; 16],
             created_at: Timestamp::from_millis(START - CERTIFIED_BEFORE),
         };
         let (object, mesh) = genesis.sign(&Self::key(Seat::ROOT));
-        Self { genesis: object.to_bytes(), mesh }
+        Self { genesis: object.to_bytes(), mesh, posts }
     }
 
     /// The genesis object's bytes.
@@ -55,25 +72,38 @@ impl Charter {
         Timestamp::from_millis(START).plus(since)
     }
 
-    /// The root's certificate number `serial`, for the node at `seat`.
-    pub fn certificate(&self, seat: Seat, serial: u64) -> Object {
-        let root = Self::key(Seat::ROOT);
-        let issuer: NodeId = root.node_id();
-        let certificate = Certificate {
-            subject: Self::key(seat).node_id(),
-            name: format!("node-{}", seat.0).parse().expect("a valid name"),
+    /// What a seat is for.
+    pub fn post(&self, seat: Seat) -> Post {
+        self.posts.get(&seat).cloned().unwrap_or_else(|| Post {
             roles: seat.roles().iter().copied().collect(),
             cell: seat.cell(),
+            issuer: Seat::ROOT,
+        })
+    }
+
+    /// The first certificate of the node at `seat`, number `serial` of its issuer's.
+    pub fn certificate(&self, seat: Seat, serial: u64) -> Object {
+        let post = self.post(seat);
+        let issuer = Self::key(post.issuer);
+        Object::sign(&issuer, self.mesh, &Self::body(Self::key(seat).node_id(), seat, post, (serial, 1)))
+    }
+
+    /// What a certificate says of `subject`, who has the name of a seat and a post; serial and revision.
+    pub fn body(subject: NodeId, named: Seat, post: Post, (serial, revision): (u64, u32)) -> Certificate {
+        Certificate {
+            subject,
+            name: format!("node-{}", named.0).parse().expect("a valid name"),
+            roles: post.roles,
+            cell: post.cell,
             labels: BTreeMap::new(),
             architecture: "aarch64".parse().expect("a valid architecture"),
             class: "sim".parse().expect("a valid class"),
-            issuer,
+            issuer: Self::key(post.issuer).node_id(),
             serial,
-            revision: 1,
+            revision,
             not_before: Timestamp::from_millis(START - CERTIFIED_BEFORE),
             not_after: None,
-        };
-        Object::sign(&root, self.mesh, &certificate)
+        }
     }
 }
 
@@ -84,10 +114,10 @@ impl Default for Charter {
 }
 
 impl Seat {
-    /// The seat of the root.
+    /// The seat of the first root.
     pub const ROOT: Self = Self(0);
 
-    /// Whether a node here publishes releases, deployments and controls.
+    /// Whether a node here publishes releases, deployments and controls, where no post says otherwise.
     pub fn is_authority(self) -> bool {
         self.0 < 4
     }

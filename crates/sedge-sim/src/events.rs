@@ -31,6 +31,10 @@ impl World {
                 self.break_wire(wire);
                 Ok(())
             }
+            Act::CutOff(seat) => {
+                self.network.at(seat).into_iter().for_each(|(wire, _)| self.break_wire(wire));
+                Ok(())
+            }
             Act::Part(seats) => {
                 self.part(&seats);
                 Ok(())
@@ -40,6 +44,10 @@ impl World {
                 Ok(())
             }
             Act::Join(seat) => self.join(seat),
+            Act::Move { seat, to } => self.move_node(seat, to),
+            Act::Revoke(seat) => self.revoke(seat),
+            Act::Rotate(root) => self.rotate(root),
+            Act::Publish { seat, object } => self.insist(seat, object),
         }
     }
 
@@ -124,6 +132,12 @@ impl World {
 
     fn tell(&mut self, seat: Seat, event: Event) -> Result<(), Broken> {
         let now = self.clock(seat);
+        if let Some(villain) = self.villains.get_mut(&seat) {
+            for (peer, frame) in villain.hear(&event, now) {
+                self.network.send(seat, peer, frame, &mut self.timeline);
+            }
+            return Ok(());
+        }
         let Some(effects) = self.node_mut(seat).fleet.as_mut().map(|fleet| fleet.handle(event, now)) else {
             return Ok(());
         };

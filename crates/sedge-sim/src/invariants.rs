@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sedge_fleet::{ControlState, Finding, FindingKind, FleetView, OpenError, PublishError, WriteError};
+use sedge_fleet::{ControlState, Finding, FindingKind, FleetView, KeepError, OpenError, PublishError, WriteError};
 use sedge_scheduler::Plan;
-use sedge_statement::{CellPath, Control, ControlAction, NodeId, RolloutId};
+use sedge_statement::{CellPath, Control, ControlAction, NodeId, RolloutId, Timestamp};
 
-use crate::{Diary, Seat, World, plan_of};
+use crate::{Character, Diary, Seat, World, plan_of};
 
 /// What did not hold.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum Broken {
     /// A node does not accept a certificate of the root's.
     #[error("the node at {0:?} refuses a certificate: {1}")]
     Publish(Seat, #[source] Box<PublishError>),
+    /// What is to be kept of a node does not fit.
+    #[error("the node at {0:?} cannot keep what another said: {1}")]
+    Keep(Seat, #[source] KeepError),
     /// Nodes that can all hear each other do not agree.
     #[error("{views} different views {after:?} after healing")]
     Diverged {
@@ -65,6 +68,48 @@ pub enum Broken {
         /// The wave that is open too early.
         wave: usize,
     },
+    /// A node's plan holds what no authority said.
+    #[error("the plan of the node at {by:?} has node {node:?} carry out {rollout:?}, which no authority said")]
+    Started {
+        /// Whose plan.
+        by: Seat,
+        /// Who would start.
+        node: NodeId,
+        /// What.
+        rollout: RolloutId,
+    },
+    /// A control is heard that its author never gave, or may not give.
+    #[error("the node at {by:?} hears a control of {rollout:?} that {author:?} may not have given")]
+    Steered {
+        /// Who hears it.
+        by: Seat,
+        /// In whose name.
+        author: NodeId,
+        /// Of what.
+        rollout: RolloutId,
+    },
+    /// Proven time lies ahead of every honest clock.
+    #[error("the node at {by:?} believes that {verified:?} is past")]
+    Poisoned {
+        /// Who believes it.
+        by: Seat,
+        /// What.
+        verified: Timestamp,
+    },
+    /// A node stores more than it should ever need to.
+    #[error("the node at {seat:?} stores {stored} bytes")]
+    Bulky {
+        /// Which.
+        seat: Seat,
+        /// How much, bytes.
+        stored: usize,
+    },
+    /// A node does not stand where it was put last.
+    #[error("the node at {0:?} is not where it was moved to")]
+    Misplaced(Seat),
+    /// No honest node names a villain whose doings show.
+    #[error("no finding of any honest node names the {0:?}")]
+    Unnamed(Character),
     /// Equal views gave different plans.
     #[error("the node at {0:?} plans otherwise from the same view")]
     Plans(Seat),
@@ -74,6 +119,12 @@ pub enum Broken {
 pub fn accused(finding: &Finding) -> bool {
     use FindingKind::{BadCertificate, BadChange, Fork, Malformed, NotAllowed, OverQuota, Unreadable};
     matches!(finding.kind, Fork | BadChange | Malformed | OverQuota | BadCertificate | NotAllowed | Unreadable)
+}
+
+/// Whom a view's findings name: who forges or breaks the protocol, and who keeps back what it offers.
+pub(crate) fn named_by(view: &FleetView) -> impl Iterator<Item = NodeId> + use<> {
+    let names = |finding: &&Finding| accused(finding) || finding.kind == FindingKind::Withheld;
+    view.findings.iter().filter(names).map(|finding| finding.about).collect::<Vec<_>>().into_iter()
 }
 
 /// No finding accuses a node that is not among the forgers.
@@ -107,19 +158,17 @@ impl World {
         Ok(())
     }
 
-    fn check_nothing_lost(&self, view: &FleetView) -> Result<(), Broken> {
-        let honest = |id: &NodeId| !self.is_forger(id);
-        let diaries: BTreeMap<NodeId, &Diary> = self
-            .seats()
-            .into_iter()
-            .map(|seat| (self.id(seat), self.diary(seat)))
-            .filter(|(id, _)| honest(id))
-            .collect();
+    /// What everybody said is in a view, and nothing else; what nodes say of themselves, as far as their cell is held.
+    pub(crate) fn check_nothing_lost(&self, view: &FleetView) -> Result<(), Broken> {
+        let believed = || self.believed().into_iter().map(|seat| (self.id(seat), self.diary(seat)));
+        let diaries: BTreeMap<NodeId, &Diary> = believed().filter(|(id, _)| !self.is_forger(id)).collect();
+        let honest = |id: &NodeId| diaries.contains_key(id);
         let each = || diaries.iter().map(|(id, diary)| (*id, *diary));
+        let members = self.seats().into_iter().filter(|seat| !self.truth.revoked.contains(seat));
         same(
             "certificates",
             view.members.keys().copied().collect(),
-            self.seats().into_iter().map(|seat| self.id(seat)).collect::<BTreeSet<_>>(),
+            members.map(|seat| self.id(seat)).collect::<BTreeSet<_>>(),
         )?;
         let releases: BTreeSet<_> =
             view.releases.iter().filter(|(_, r)| honest(&r.publisher)).map(|(id, _)| *id).collect();
@@ -127,17 +176,16 @@ impl World {
         let deployments: BTreeSet<_> =
             view.deployments.iter().filter(|(_, d)| honest(&d.author)).map(|(id, _)| *id).collect();
         same("deployments", deployments, each().flat_map(|(_, diary)| diary.deployments.iter().copied()).collect())?;
-        let of_honest = |id: &NodeId| diaries.contains_key(id);
         // What a node says of itself is held in its own cell alone.
         let near = || each().filter(|(id, _)| view.knows(id));
         same(
             "profiles",
-            view.profiles.iter().filter(|(id, _)| of_honest(id)).map(|(id, p)| (*id, p.clone())).collect(),
+            view.profiles.iter().filter(|(id, _)| honest(id)).map(|(id, p)| (*id, p.clone())).collect(),
             near().filter_map(|(id, diary)| Some((id, diary.profile.clone()?))).collect::<BTreeMap<_, _>>(),
         )?;
         same(
             "slots",
-            view.slots.iter().filter(|((id, _), _)| of_honest(id)).map(|(key, r)| (key.clone(), r.clone())).collect(),
+            view.slots.iter().filter(|((id, _), _)| honest(id)).map(|(key, r)| (key.clone(), r.clone())).collect(),
             near()
                 .flat_map(|(id, diary)| diary.slots.iter().map(move |(slot, r)| ((id, slot.clone()), r.clone())))
                 .collect::<BTreeMap<_, _>>(),
@@ -147,7 +195,7 @@ impl World {
             view.holders
                 .iter()
                 .flat_map(|(file, ids)| ids.iter().map(|id| (*id, *file)))
-                .filter(|(id, _)| of_honest(id))
+                .filter(|(id, _)| honest(id))
                 .collect(),
             near().flat_map(|(id, diary)| diary.artifacts.iter().map(move |file| (id, *file))).collect::<BTreeSet<_>>(),
         )?;
@@ -156,7 +204,7 @@ impl World {
             view.gates
                 .iter()
                 .flat_map(|(rollout, reports)| reports.iter().map(|(id, r)| ((*rollout, *id), r.clone())))
-                .filter(|((_, id), _)| of_honest(id))
+                .filter(|((_, id), _)| honest(id))
                 .collect(),
             each()
                 .flat_map(|(id, diary)| diary.gates.iter().map(move |(rollout, r)| ((*rollout, id), r.clone())))

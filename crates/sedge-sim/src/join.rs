@@ -48,10 +48,14 @@ impl World {
 
     /// Publishes an object at a seat; answers whether it was persisted there and the node lives.
     fn publish(&mut self, seat: Seat, object: Object) -> Result<bool, Broken> {
+        Ok(self.publish_at(seat, object)? && self.is_up(seat))
+    }
+
+    /// Publishes an object at a seat; answers whether it was persisted there, whether or not the node lived on.
+    pub(crate) fn publish_at(&mut self, seat: Seat, object: Object) -> Result<bool, Broken> {
         let now = self.clock(seat);
         let Some(fleet) = &mut self.node_mut(seat).fleet else { return Ok(false) };
         let effects = fleet.publish(object, now).map_err(|error| Broken::Publish(seat, error.into()))?;
-        let carried = self.carry_out(seat, effects)?;
-        Ok(carried.persisted && carried.lives)
+        Ok(self.carry_out(seat, effects)?.persisted)
     }
 }

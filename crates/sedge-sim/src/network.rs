@@ -1,6 +1,6 @@
 //! Wires between seats, the connections over them, and what the weather does to frames.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sedge_statement::NodeId;
@@ -67,7 +67,7 @@ struct Wire {
 pub(crate) struct Traffic {
     pub(crate) frames: u64,
     pub(crate) bytes: u64,
-    /// When somebody last sent more than a digest.
+    /// When somebody last sent more than a digest to another, both of whom are believed.
     pub(crate) last_news: Duration,
     pub(crate) longest: usize,
 }
@@ -76,6 +76,10 @@ pub(crate) struct Traffic {
 #[derive(Debug)]
 pub(crate) struct Network {
     wires: Vec<Wire>,
+    /// The wires at each seat, and the side at which it sits.
+    at: BTreeMap<Seat, Vec<(WireId, Side)>>,
+    /// Whose frames, and frames to whom, are no news: nobody can make them fall silent.
+    unheeded: BTreeSet<Seat>,
     weather: Weather,
     dice: Dice,
     conns: u64,
@@ -86,7 +90,8 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn new(weather: Weather, dice: Dice) -> Self {
-        Self { wires: vec![], weather, dice, conns: 0, damage: BTreeMap::new(), traffic: Traffic::default() }
+        let (wires, at, unheeded, damage) = (Vec::new(), BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { wires, at, unheeded, weather, dice, conns: 0, damage, traffic: Traffic::default() }
     }
 
     /// Lays a wire; it is dialled soon.
@@ -94,6 +99,9 @@ impl Network {
         let end = |(seat, id): (Seat, NodeId)| End { seat, id, seen: None, last: Duration::ZERO };
         let wire = WireId(self.wires.len());
         self.wires.push(Wire { ends: [end(one), end(other)], live: None, cut: false, dialling: false });
+        for (side, (seat, _)) in Side::BOTH.into_iter().zip([one, other]) {
+            self.at.entry(seat).or_default().push((wire, side));
+        }
         self.redial(wire, timeline);
         wire
     }
@@ -108,13 +116,18 @@ impl Network {
 
     /// The wires at a seat, and the side at which it sits.
     pub(crate) fn at(&self, seat: Seat) -> Vec<(WireId, Side)> {
-        let all = self.wires().flat_map(|wire| Side::BOTH.map(|side| (wire, side)));
-        all.filter(|(wire, side)| self.end(*wire, *side).seat == seat).collect()
+        self.at.get(&seat).cloned().unwrap_or_default()
+    }
+
+    /// Takes what a seat says and hears as no news from now on.
+    pub(crate) fn unheed(&mut self, seat: Seat) {
+        self.unheeded.insert(seat);
     }
 
     /// The wire over which a seat reaches a peer.
     pub(crate) fn towards(&self, from: Seat, peer: NodeId) -> Option<(WireId, Side)> {
-        self.at(from).into_iter().find(|(wire, side)| self.end(*wire, side.other()).id == peer)
+        let mut wires = self.at.get(&from)?.iter().copied();
+        wires.find(|(wire, side)| self.end(*wire, side.other()).id == peer)
     }
 
     /// Whose frames are damaged, `per_mille` of them; none of them again with zero.
@@ -190,7 +203,8 @@ impl Network {
         self.traffic.frames += 1;
         self.traffic.bytes += frame.len() as u64;
         self.traffic.longest = self.traffic.longest.max(frame.len());
-        if frame.first() != Some(&DIGEST) {
+        let heeded = [from, self.end(wire, side.other()).seat].iter().all(|seat| !self.unheeded.contains(seat));
+        if heeded && frame.first() != Some(&DIGEST) {
             self.traffic.last_news = now;
         }
         if self.wires[wire.0].live != Some(conn) || self.dice.chance(self.weather.lost) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sedge_fleet::{Fleet, OpenError, Write};
-use sedge_statement::{NodeId, SecretKey, Timestamp};
+use sedge_statement::{MeshId, NodeId, SecretKey, Timestamp};
 
 use crate::{Charter, Diary};
 
@@ -49,9 +49,9 @@ impl Node {
     }
 
     /// Starts the process from what was persisted.
-    pub(crate) fn start(&mut self, charter: &Charter) -> Result<(), OpenError> {
+    pub(crate) fn start(&mut self, genesis: &[u8], mesh: MeshId) -> Result<(), OpenError> {
         let records = self.store.iter().map(|(key, value)| (key.clone(), value.clone()));
-        self.fleet = Some(Fleet::open(charter.genesis(), charter.mesh(), self.id, records)?);
+        self.fleet = Some(Fleet::open(genesis, mesh, self.id, records)?);
         Ok(())
     }
 

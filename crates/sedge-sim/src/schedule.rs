@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sedge_statement::Object;
+
 use crate::{Dice, Seat, WireId};
 
 /// Something that does not follow from anything else.
@@ -16,12 +18,22 @@ pub(crate) enum Act {
     Crash { seat: Seat, effects: u32, down: Duration },
     /// A connection breaks.
     Break(WireId),
+    /// All connections of a node break.
+    CutOff(Seat),
     /// The network falls into these seats and all others.
     Part(BTreeSet<Seat>),
     /// The network is whole again.
     Mend,
     /// A node asks the root for its certificate.
     Join(Seat),
+    /// Whoever may certifies a node in another cell.
+    Move { seat: Seat, to: usize },
+    /// Whoever may takes a node's word back.
+    Revoke(Seat),
+    /// A root signs the version of the roots without the last one.
+    Rotate(Seat),
+    /// A node publishes what it has signed.
+    Publish { seat: Seat, object: Object },
 }
 
 /// What a schedule is made for.

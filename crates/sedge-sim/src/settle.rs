@@ -71,10 +71,10 @@ impl World {
     /// The view of each cell's nodes, where they agree, and all on what the whole mesh holds; else how many different views there are. A node that is
     /// down has a view of its own.
     fn agreed(&mut self) -> Result<BTreeMap<CellPath, [u8; 32]>, usize> {
-        let seen: Vec<_> = self.seats().into_iter().map(|seat| (seat, self.view(seat))).collect();
+        let seen: Vec<_> = self.believed().into_iter().map(|seat| (seat, self.view(seat))).collect();
         // A clone is in its original's cell.
         let cell = |seat: &Seat, view: Option<&FleetView>| {
-            view.and_then(|view| view.held.first().cloned()).unwrap_or_else(|| seat.cell())
+            view.and_then(|view| view.held.first().cloned()).unwrap_or_else(|| self.cell(*seat))
         };
         let of_mesh: BTreeSet<_> = seen.iter().map(|(_, view)| view.as_ref().map(|view| view.mesh_digest())).collect();
         let of_cells: BTreeSet<_> =

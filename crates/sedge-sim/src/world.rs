@@ -1,18 +1,20 @@
 //! Nodes, a network between them, and the loop that makes everything happen in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sedge_fleet::{Edit, FleetView, MAX_FRAME_BYTES};
-use sedge_statement::{DocKind, NodeId, Timestamp};
+use sedge_statement::{DocKind, NodeId, Role, Timestamp};
 
-use crate::invariants::check_findings;
+use crate::invariants::{check_findings, named_by};
 use crate::network::{Network, Side, Traffic};
 use crate::node::{Fuse, Node, SLOWEST};
-use crate::pen::Pen;
+use crate::pen::{Pen, Voice};
+use crate::rule::Truth;
 use crate::schedule::Act;
 use crate::timeline::{Happening, Timeline};
+use crate::villain::Villain;
 use crate::{Broken, Charter, Diary, Dice, Seat, Weather, WireId};
 
 /// How often a node's timer fires.
@@ -41,11 +43,17 @@ pub struct World {
     pub(crate) network: Network,
     pub(crate) timeline: Timeline,
     pub(crate) dice: Dice,
+    /// Who may rightly be found guilty.
     pub(crate) forgers: BTreeSet<NodeId>,
+    /// Who sits where an honest node should.
+    pub(crate) villains: BTreeMap<Seat, Villain>,
+    /// Whom findings of honest nodes have named.
+    pub(crate) named: BTreeSet<NodeId>,
+    pub(crate) truth: Truth,
     /// When a view last changed.
     pub(crate) last_change: Duration,
     crashes: u64,
-    pen: Pen,
+    pub(crate) pen: Pen,
 }
 
 impl World {
@@ -55,13 +63,26 @@ impl World {
     /// Where a fleet refuses what it must accept.
     pub fn new(setting: &Setting) -> Result<Self, Broken> {
         let Setting { seed, nodes, late, chords, ref weather } = *setting;
+        let mut world = Self::vacant(seed, Charter::new(), nodes, weather.clone());
+        world.lay_wires(chords);
+        for seat in world.seats().into_iter().take(nodes - late) {
+            world.join(seat)?;
+        }
+        Ok(world)
+    }
+
+    /// A mesh of machines without wires, none of which was started.
+    pub(crate) fn vacant(seed: u64, charter: Charter, nodes: usize, weather: Weather) -> Self {
         let mut world = Self {
-            charter: Charter::new(),
+            charter,
             nodes: (0..nodes).map(|n| Node::new(Charter::key(Seat(n)))).collect(),
-            network: Network::new(weather.clone(), Dice::new(seed, 1)),
+            network: Network::new(weather, Dice::new(seed, 1)),
             timeline: Timeline::default(),
             dice: Dice::new(seed, 2),
             forgers: BTreeSet::new(),
+            villains: BTreeMap::new(),
+            named: BTreeSet::new(),
+            truth: Truth::default(),
             last_change: Duration::ZERO,
             crashes: 0,
             pen: Pen::new(Dice::new(seed, 3)),
@@ -71,16 +92,18 @@ impl World {
             let phase = world.dice.between(Duration::ZERO, TICK);
             world.timeline.plan(phase, Happening::Tick(seat));
         }
-        world.lay_wires(chords);
-        for seat in world.seats().into_iter().take(nodes - late) {
-            world.join(seat)?;
-        }
-        Ok(world)
+        world
     }
 
     /// Every seat.
     pub fn seats(&self) -> Vec<Seat> {
         (0..self.nodes.len()).map(Seat).collect()
+    }
+
+    /// The seats whose nodes are honest, and whose word nobody took back.
+    pub(crate) fn believed(&self) -> Vec<Seat> {
+        let doubtful = |seat: &Seat| self.villains.contains_key(seat) || self.truth.revoked.contains(seat);
+        self.seats().into_iter().filter(|seat| !doubtful(seat)).collect()
     }
 
     /// Every wire.
@@ -116,7 +139,7 @@ impl World {
 
     /// Whether the node's process runs.
     pub fn is_up(&self, seat: Seat) -> bool {
-        self.node(seat).fleet.is_some()
+        self.node(seat).fleet.is_some() || self.villains.contains_key(&seat)
     }
 
     /// What the node wrote and persisted.
@@ -162,11 +185,14 @@ impl World {
     pub fn write(&mut self, seat: Seat, kind: DocKind, edits: &[Edit]) -> Result<bool, Broken> {
         let now = self.clock(seat);
         let forger = self.is_forger(&self.id(seat));
+        let revocable = self.truth.revoked.contains(&seat) || self.villains.values().any(Villain::revokes);
         let Node { fleet, key, .. } = self.node_mut(seat);
         let Some(fleet) = fleet else { return Ok(false) };
         let effects = match fleet.write(key, kind, now, edits) {
             Ok(effects) => effects,
             Err(sedge_fleet::WriteError::Forked) if forger => return Ok(false),
+            // By whoever may, or by a thief for as long as that is believed.
+            Err(sedge_fleet::WriteError::Revoked) if revocable => return Ok(false),
             Err(error) => return Err(Broken::Write(seat, error.into())),
         };
         let persisted = self.carry_out(seat, effects)?.persisted;
@@ -183,9 +209,11 @@ impl World {
     /// See [`Self::write`].
     pub fn write_something(&mut self, seat: Seat) -> Result<bool, Broken> {
         let now = self.clock(seat);
-        let edits = if seat.is_authority() && self.dice.chance(700) {
+        let post = self.charter.post(seat);
+        let edits = if post.roles.contains(&Role::Deploy) && self.dice.chance(700) {
             let Some(view) = self.node_mut(seat).fleet.as_mut().map(|fleet| fleet.view(now)) else { return Ok(false) };
-            self.pen.authority(&view, now)
+            let voice = Voice { releases: post.roles.contains(&Role::Release), cell: post.cell };
+            self.pen.authority(&view, now, &voice)
         } else {
             self.pen.device(now)
         };
@@ -200,7 +228,11 @@ impl World {
     pub fn crash(&mut self, seat: Seat, down: Duration) -> Result<(), Broken> {
         let now = self.clock(seat);
         let Some(mut fleet) = self.node_mut(seat).fleet.take() else { return Ok(()) };
-        check_findings(seat, &fleet.view(now), &self.forgers)?;
+        let view = fleet.view(now);
+        if !self.truth.revoked.contains(&seat) {
+            check_findings(seat, &view, &self.forgers)?;
+        }
+        self.named.extend(named_by(&view));
         self.crashes += 1;
         self.node_mut(seat).fuse = None;
         self.lose_connections(seat);
@@ -297,8 +329,8 @@ impl World {
     }
 
     pub(crate) fn start(&mut self, seat: Seat) -> Result<(), Broken> {
-        let charter = self.charter.clone();
-        self.node_mut(seat).start(&charter).map_err(|error| Broken::Open(seat, error.into()))
+        let (genesis, mesh) = (self.charter.genesis().to_vec(), self.charter.mesh());
+        self.node_mut(seat).start(&genesis, mesh).map_err(|error| Broken::Open(seat, error.into()))
     }
 
     pub(crate) fn lose_connections(&mut self, seat: Seat) {
@@ -319,6 +351,11 @@ impl World {
                 pairs.insert((a.min(b), a.max(b)));
             }
         }
+        self.lay(pairs);
+    }
+
+    /// Lays a wire between each pair.
+    pub(crate) fn lay(&mut self, pairs: BTreeSet<(Seat, Seat)>) {
         for (a, b) in pairs {
             self.network.lay((a, self.id(a)), (b, self.id(b)), &mut self.timeline);
         }
