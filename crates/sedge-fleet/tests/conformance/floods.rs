@@ -138,7 +138,8 @@ fn floods_of_objects_of_a_later_version_are_kept_up_to_a_share() {
         say(&mut node, [objects_frame(&[object])]);
     }
     let kept = node.store.values().map(Vec::len).sum::<usize>() - before;
-    assert!((1..=64 << 10).contains(&kept), "{kept} bytes are kept of what nobody here can read");
+    // Eight of sixteen KiB at the most, whatever a later version would have them say.
+    assert!((1..=128 << 10).contains(&kept), "{kept} bytes are kept of what nobody here can read");
     assert!(node.view().findings.iter().any(|f| (f.kind, f.about) == (FindingKind::OverQuota, id(EVIL))));
 }
 
