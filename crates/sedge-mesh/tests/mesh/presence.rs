@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use iroh::endpoint::Connection;
 use sedge_mesh::{JOIN_ALPN, MeshConfig, PeerAddr, SYNC_ALPN};
-use sedge_statement::{ByteSize, Gauges, Load, NodeId, Object, Scope};
+use sedge_statement::{ByteSize, CellPath, Gauges, Load, NodeId, Object, Scope};
 
 use crate::hostile::{hello, member, still_in_sync};
 use crate::support::{Node, Root, eventually, framed, key, raw_endpoint, raw_stream};
@@ -56,18 +56,22 @@ async fn neighbours_that_hold_the_same_know_it_and_for_how_long() {
     for (node, other) in [(&first, &second), (&second, &first)] {
         eventually("both agree", || {
             let (agreed, standing) = (node.mesh.agreed(), node.mesh.standing());
-            let digest = standing.digests.get(&Scope::Mesh);
-            agreed.get(&Scope::Mesh).is_some_and(|a| Some(&a.digest) == digest && a.with == other.id())
+            let digest = standing.digests.get(&Scope::Cell(CellPath::root()));
+            agreed
+                .get(&Scope::Cell(CellPath::root()))
+                .is_some_and(|a| Some(&a.digest) == digest && a.with == other.id())
         })
         .await;
     }
     second.mesh.shutdown().await;
-    let last = first.mesh.agreed()[&Scope::Mesh].clone();
+    let last = first.mesh.agreed()[&Scope::Cell(CellPath::root())].clone();
     first.say(2).await;
-    let moved_on = || first.mesh.standing().digests.get(&Scope::Mesh).is_some_and(|digest| *digest != last.digest);
+    let moved_on = || {
+        first.mesh.standing().digests.get(&Scope::Cell(CellPath::root())).is_some_and(|digest| *digest != last.digest)
+    };
     eventually("it goes on alone", moved_on).await;
     tokio::time::sleep(PULSE * 5).await;
-    assert_eq!(first.mesh.agreed()[&Scope::Mesh], last, "nobody agreed since");
+    assert_eq!(first.mesh.agreed()[&Scope::Cell(CellPath::root())], last, "nobody agreed since");
 }
 
 /// A message of presence that names so many nodes as alive, as its count has it.
