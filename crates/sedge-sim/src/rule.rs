@@ -39,7 +39,25 @@ impl World {
         let certificate = Charter::body(self.id(seat), seat, post, (serial, 2));
         let object = Object::sign(&Charter::key(issuer), self.charter.mesh(), &certificate);
         self.truth.moved.insert(seat, Realm::cell(to));
+        self.find_neighbours();
         self.insist(issuer, object)
+    }
+
+    /// Lets the believed nodes of each cell have one another as neighbours, in a ring, as nodes choose them by their cells: who was moved, and who had a
+    /// neighbour that nobody hears any more, finds others.
+    pub(crate) fn find_neighbours(&mut self) {
+        let mut cells: BTreeMap<CellPath, Vec<Seat>> = BTreeMap::new();
+        for seat in self.believed() {
+            cells.entry(self.cell(seat)).or_default().push(seat);
+        }
+        for ring in cells.into_values() {
+            for (one, other) in ring.iter().copied().zip(ring.iter().copied().cycle().skip(1)) {
+                let (from, to) = ((one, self.id(one)), (other, self.id(other)));
+                if one != other && self.network.towards(one, to.1).is_none() {
+                    self.network.lay(from, to, &mut self.timeline);
+                }
+            }
+        }
     }
 
     /// Has a node's word taken back by who certified it; by a root where that is a thief, or where it is the thief.

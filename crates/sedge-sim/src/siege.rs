@@ -101,6 +101,7 @@ impl Siege {
         }
         world.villains.values_mut().for_each(Villain::retire);
         let villains: Vec<Character> = plot.villains.iter().map(|(_, character)| *character).collect();
+        world.find_neighbours();
         let settled = world.settle(self.settles_within)?;
         let planned = world.check_fleet()?;
         let (frames, bytes) = world.sent();
