@@ -98,7 +98,6 @@ async fn a_follower_hears_what_is_said_and_ends_with_its_reader() -> Result<()> 
     ensure!(next().await? == ("alpha".to_owned(), "release".to_owned(), "counts".to_owned()));
     a.ask(&["deploy", "digits:1.0.0"]).await?;
     ensure!(next().await?.1 == "deployment");
-    drop(next);
     drop(lines);
     let status = timeout(DEADLINE, child.wait()).await.context("the follower does not end with its reader")??;
     ensure!(status.success(), "{status}");

@@ -151,12 +151,15 @@ fn issued(by: &Intruder, subject: NodeId, serial: u64, change: impl FnOnce(&mut 
     Ok(objects_frame(&[Object::sign(&by.key, by.mesh, &certificate)]))
 }
 
+/// What an enroller writes into a certificate beyond its rights.
+type Widening = fn(&mut Certificate);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn delegation_widening_by_an_enroller_gives_its_puppets_nothing() -> Result<()> {
     let mut siege = Siege::lay().await?;
     let puppet = |n: u8| SecretKey::from_bytes(&[n; 32]).node_id();
     let enroller = ["--role", "device", "--role", "enroll", "--cell", "plant-7"];
-    let widenings: [(&str, fn(&mut Certificate)); 4] = [
+    let widenings: [(&str, Widening); 4] = [
         ("it gives role deploy", |c| c.roles.extend([Role::Deploy])),
         ("gives the root role", |c| c.roles.extend([Role::Root])),
         ("its cell lies outside", |c| c.cell = sedge_statement::CellPath::root()),

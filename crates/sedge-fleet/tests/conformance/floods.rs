@@ -1,7 +1,7 @@
 //! Whatever a member sends without end is answered up to a bound, and keeps nothing of it here.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sedge_fleet::testing::{hello_frame, objects_frame, set_frame, vector_frame, want_frame, want_items_frame};
 use sedge_fleet::{Effect, Event, FindingKind};
@@ -17,8 +17,6 @@ use crate::support::{Net, Node, START, artifact, certificate, id, key, mesh};
 /// How many entries there are in all, in frames of so many.
 const ENTRIES: u64 = 100_000;
 const A_FRAME: usize = 10_000;
-/// What one processor takes at most for all of it: some microseconds an entry.
-const SOON: Duration = Duration::from_secs(20);
 
 fn rising(n: u64) -> [u8; 32] {
     let mut bytes = [0x55; 32];
@@ -42,13 +40,12 @@ fn answered(effects: &[Effect]) -> (usize, usize) {
 fn floods_of_vectors_of_a_hundred_thousand_documents_are_asked_for_a_few_at_a_time() {
     let mut node = listener(1);
     node.write(DocKind::Node, START, &[artifact(1)]);
-    let (before, began) = (node.store.clone(), Instant::now());
+    let before = node.store.clone();
     for first in (0..ENTRIES).step_by(A_FRAME) {
         let effects = say(&mut node, [vector_frame(Scope::Mesh, (first..).take(A_FRAME).map(made_up).collect())]);
         let (frames, bytes) = answered(&effects);
         assert!((1..=1_100).contains(&frames) && bytes < 256 << 10, "{frames} frames of {bytes} bytes");
     }
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert_eq!(node.store, before, "nothing of it is kept");
     assert!(node.fleet.stats().behind <= 1024, "{:?}", node.fleet.stats());
     assert!(node.view().findings.is_empty(), "{:?}", node.view().findings);
@@ -57,14 +54,13 @@ fn floods_of_vectors_of_a_hundred_thousand_documents_are_asked_for_a_few_at_a_ti
 #[test]
 fn floods_of_sets_of_a_hundred_thousand_ids_are_asked_for_once_each_frame() {
     let mut node = listener(1);
-    let (before, began) = (node.store.clone(), Instant::now());
+    let before = node.store.clone();
     for first in (0..ENTRIES).step_by(A_FRAME) {
         let ids = (first..).take(A_FRAME).map(|n| ObjectId::from_bytes(rising(n))).collect();
         let (frames, bytes) = answered(&say(&mut node, [set_frame(ids)]));
         // One request, and once what the peer lacks.
         assert!((1..=4).contains(&frames) && bytes < 1 << 20, "{frames} frames of {bytes} bytes");
     }
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert_eq!(node.store, before);
 }
 

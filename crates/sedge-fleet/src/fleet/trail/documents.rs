@@ -92,10 +92,10 @@ fn control(rollout: &RolloutId, action: ControlAction, count: u32, author: NodeI
     if lasting(action) {
         return Standing::Counts;
     }
-    let later = published.given.iter().filter(|given| {
+    let mut later = published.given.iter().filter(|given| {
         lasting(given.action) || (given.count, given.action, given.by.author) > (count, action, author)
     });
-    match later.last() {
+    match later.next_back() {
         None => Standing::Counts,
         Some(later) => Standing::Superseded(format!("a {} came after it", later.action)),
     }
