@@ -56,7 +56,7 @@ async fn floods_of_vectors_and_sets_of_a_hundred_thousand_entries_are_answered_w
         session.say(&set_frame(ids)).await?;
     }
     // Frames are taken in order, so whatever is named is behind them.
-    session.say(&[0xff; 64]).await?;
+    session.say(&[&[1], &[0xff; 64][..]].concat()).await?;
     let named = format!("malformed by {}", intruder.id().short());
     let asks = |kind: u8| session.heard().iter().filter(|frame| frame.first() == Some(&kind)).count() as u64;
     until("the victim having dealt with all of it, or with as much as its reader bears", async || {

@@ -129,7 +129,7 @@ async fn revoked_peer_still_connected_is_cut_off_on_every_protocol_and_its_next_
         let mut carried = carrier.greet(node).await?;
         carried.say_all(words.clone()).await?;
         // Frames are taken in order, so whatever is named is behind them.
-        carried.say(&[0xff; 64]).await?;
+        carried.say(&[&[1], &[0xff; 64][..]].concat()).await?;
         siege.names(node, carrier.id(), "malformed", "frame:").await?;
     }
     siege.nobody_lists(&bad.id().to_string()).await?;

@@ -84,7 +84,7 @@ pub struct Forge {
     pub message: Vec<u8>,
     /// Further actors that it names.
     pub other_actors: Vec<Vec<u8>>,
-    /// Its columns by number; see [`column`].
+    /// Its columns by number; see [`mod@column`].
     pub columns: BTreeMap<u64, Vec<u8>>,
     /// Bytes after the columns, inside the chunk.
     pub extra: Vec<u8>,

@@ -387,7 +387,8 @@ fn a_sender_that_keeps_on_is_closed_out() {
     let mut node = victim();
     let mut closed = Vec::new();
     for n in 0..100u32 {
-        closed.extend(node.handle(Event::Received { peer: id(9), frame: n.to_le_bytes().to_vec() }, START));
+        closed
+            .extend(node.handle(Event::Received { peer: id(9), frame: [&[1], &n.to_le_bytes()[..]].concat() }, START));
     }
     let close = Effect::Close { peer: id(9), reason: CloseReason::Misbehaved };
     assert_eq!(closed.iter().filter(|effect| **effect == close).count(), 1);

@@ -121,6 +121,12 @@ impl Fleet {
         }
     }
 
+    /// Whether a document stands where neither its kind nor any certificate known of its author has it.
+    pub(super) fn is_elsewhere(&self, doc: &DocId) -> bool {
+        let is_new = doc.kind == DocKind::Node && doc.scope != Scope::Mesh && self.cell_of(&doc.author).is_none();
+        !is_new && !self.is_placed(doc)
+    }
+
     /// The scopes that a peer and this node both hold.
     pub(super) fn shared(&self, peer: &NodeId) -> Vec<Scope> {
         let cells = self.held_cells().into_iter().map(Scope::Cell);

@@ -124,8 +124,8 @@ impl Fleet {
         for standing in theirs.into_values() {
             let ours = self.documents.chain(&standing.doc);
             let len = ours.map_or(0, |chain| chain.len());
-            // One that stands elsewhere by what is known here waits for its author's certificate.
-            if !self.is_placed(&standing.doc) {
+            // One that stands elsewhere by what is known here waits for its author's certificate. A newcomer's is on its way already, and here before its links.
+            if self.is_elsewhere(&standing.doc) {
                 continue;
             }
             let cut = self.documents.cut_of(&standing.doc).unwrap_or(u64::MAX);
