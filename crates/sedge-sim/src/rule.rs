@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sedge_fleet::Remnant;
-use sedge_statement::{Approvals, CellPath, Kept, Object, Revocation, Roll, RootVersion};
+use sedge_statement::{Approvals, CellPath, DocKind, Kept, Object, Revocation, Roll, RootVersion};
 
 use crate::realm::{ROOTS, Realm};
 use crate::schedule::Act;
@@ -58,6 +58,18 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Has the documents of nodes that were moved stand in their new cells, as an agent does once it hears of its move. Writes nothing where they do.
+    ///
+    /// # Errors
+    /// See [`Self::write`].
+    pub(crate) fn move_in(&mut self) -> Result<(), Broken> {
+        let moved: Vec<Seat> = self.truth.moved.keys().copied().filter(|seat| self.is_up(*seat)).collect();
+        for seat in moved {
+            self.write(seat, DocKind::Node, &[])?;
+        }
+        Ok(())
     }
 
     /// Has a node's word taken back by who certified it; by a root where that is a thief, or where it is the thief.

@@ -34,6 +34,7 @@ impl World {
         self.heal();
         loop {
             self.run(Duration::from_secs(1))?;
+            self.move_in()?;
             let quiet = self.now().saturating_sub(self.network.traffic.last_news) > SILENCE;
             let is_over = self.now() >= healed + within;
             if !quiet && !is_over {
