@@ -79,7 +79,8 @@ pub(crate) struct Actor {
     pub(crate) stats: watch::Sender<FleetStats>,
     /// Counts how often anything changed, in the view or beside it.
     pub(crate) changes: watch::Sender<u64>,
-    pub(crate) wanted: watch::Sender<BTreeSet<CellPath>>,
+    /// The cells beside its own in which neighbours are looked for.
+    pub(crate) wanted: BTreeSet<CellPath>,
     pub(crate) sessions: BTreeMap<NodeId, Session>,
     /// When the view was last looked at.
     pub(crate) looked: Instant,
@@ -399,16 +400,12 @@ impl Actor {
     }
 
     /// Tells who looks for neighbours in which cells they are needed.
-    fn show_wanted(&self) {
+    fn show_wanted(&mut self) {
         let wanted = self.fleet.wanted_cells();
-        self.wanted.send_if_modified(|shown| {
-            let changed = *shown != wanted;
-            if changed {
-                self.table.want_cells(wanted.clone());
-                *shown = wanted;
-            }
-            changed
-        });
+        if wanted != self.wanted {
+            self.table.want_cells(wanted.clone());
+            self.wanted = wanted;
+        }
     }
 
     fn send(&mut self, peer: NodeId, session: SessionId, frame: Vec<u8>, failed: &mut Deeds) {

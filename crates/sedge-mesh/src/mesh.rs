@@ -102,7 +102,6 @@ struct Inner {
     view: watch::Receiver<Arc<FleetView>>,
     fleet: watch::Receiver<FleetStats>,
     changes: watch::Receiver<u64>,
-    wanted: watch::Receiver<BTreeSet<CellPath>>,
     stopped: watch::Receiver<Option<StopReason>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -166,7 +165,6 @@ impl Mesh {
         let (view_sender, view) = watch::channel(first);
         let (stats_sender, stats) = watch::channel(fleet.stats());
         let (changes_sender, changes) = watch::channel(0);
-        let (wanted_sender, wanted) = watch::channel(BTreeSet::new());
         let (stop_sender, stopped) = watch::channel(None);
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -201,7 +199,7 @@ impl Mesh {
             view: view_sender,
             stats: stats_sender,
             changes: changes_sender,
-            wanted: wanted_sender,
+            wanted: BTreeSet::new(),
             sessions: BTreeMap::new(),
             looked: Instant::now(),
         };
@@ -238,7 +236,6 @@ impl Mesh {
             view,
             fleet: stats,
             changes,
-            wanted,
             stopped,
             cancel,
             tasks,
@@ -327,11 +324,6 @@ impl Mesh {
     pub async fn want(&self, cells: BTreeSet<CellPath>) {
         // A mesh that stopped shows nothing new either.
         let _ = self.ask(Command::Want { cells }).await;
-    }
-
-    /// The cells beside its own whose documents this node wants now: a neighbour there is needed for each.
-    pub fn wanted_cells(&self) -> watch::Receiver<BTreeSet<CellPath>> {
-        self.inner.wanted.clone()
     }
 
     /// Lets `enroller` redeem tickets from now on. Until then, newcomers are refused.
