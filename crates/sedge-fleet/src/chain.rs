@@ -12,7 +12,7 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 
 use automerge::Automerge;
-use sedge_statement::{ChangeHash, DocId, HeadProof, SignedHead, Timestamp};
+use sedge_statement::{ChangeHash, DocId, DocKind, HeadProof, SignedHead, Timestamp};
 
 use crate::fork::Side;
 use crate::precheck::{self, MAX_LINK_BYTES, MAX_LINK_COST, Shape};
@@ -25,12 +25,32 @@ pub(crate) use draft::{DraftError, put_handover};
 
 /// The most links of one epoch.
 pub const MAX_LINKS: u64 = 256;
+/// The most links of one epoch of a `gate` document. Few, because evidence on rollouts that are long over goes by whole epochs.
+pub const MAX_GATE_LINKS: u64 = 8;
 /// The most bytes of one epoch's links; past it the author begins the next.
 pub const MAX_CHAIN_BYTES: usize = 4 << 20;
 
 /// The most that the links of one epoch may be counted as in memory, bytes; see [`Shape::cost`]. What an honest writer puts into
 /// [`MAX_LINKS`] links and [`MAX_CHAIN_BYTES`] stays below.
 pub(crate) const MAX_CHAIN_COST: usize = 24 << 20;
+
+/// What an epoch may hold, by the kind of its document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) links: u64,
+    pub(crate) bytes: usize,
+    /// See [`Shape::cost`].
+    pub(crate) cost: usize,
+}
+
+impl Limits {
+    pub(crate) fn of(kind: DocKind) -> Self {
+        match kind {
+            DocKind::Gate => Self { links: MAX_GATE_LINKS, bytes: 2 * MAX_LINK_BYTES, cost: 2 * MAX_LINK_COST },
+            _ => Self { links: MAX_LINKS, bytes: MAX_CHAIN_BYTES, cost: MAX_CHAIN_COST },
+        }
+    }
+}
 
 /// One change, and what proves the head that its author signed there, if it was heard.
 #[derive(Debug, Clone)]
@@ -85,7 +105,7 @@ pub(crate) struct Chain {
     /// How many links count of a revoked author; forks cut nothing off these.
     limit: Option<u64>,
     handover: Option<Handover>,
-    /// What the document says, and what the next link is checked against.
+    /// What the document says, and what the next link is checked against; of one that is [sealed](Chain::seal), nothing but its cost and time.
     shape: Shape,
     /// Made of the links when first needed.
     doc: OnceLock<Automerge>,
@@ -147,7 +167,8 @@ impl Chain {
     }
 
     fn is_full_with(&self, links: u64, bytes: usize) -> bool {
-        links >= MAX_LINKS || bytes + MAX_LINK_BYTES > MAX_CHAIN_BYTES || self.cost() + MAX_LINK_COST > MAX_CHAIN_COST
+        let most = Limits::of(self.id.kind);
+        links >= most.links || bytes + MAX_LINK_BYTES > most.bytes || self.cost() + MAX_LINK_COST > most.cost
     }
 
     /// The last hash that counts.
@@ -169,7 +190,7 @@ impl Chain {
         (1u64..).zip(&self.links).filter(move |(at, _)| *at >= seq)
     }
 
-    /// What the document says.
+    /// What the document says, whose next epoch carries it over: a `node` document.
     pub(crate) fn content(&self) -> &impl Content {
         &self.shape
     }
@@ -177,6 +198,15 @@ impl Chain {
     /// What is read of the document.
     pub(crate) fn reading(&self) -> &Arc<Reading> {
         self.reading.get_or_init(|| Arc::new(Reading::of(&self.id, &self.shape)))
+    }
+
+    /// Reads what an epoch says that takes no more links and will not be asked again, and keeps no more than that of it beside the links.
+    pub(crate) fn seal(&mut self) {
+        if self.id.kind != DocKind::Node && self.is_full() && self.held() == self.len() {
+            self.reading();
+            self.shape.seal();
+            self.rest();
+        }
     }
 
     /// Drops Automerge's value, which is made again of the links when it is next needed.

@@ -2,19 +2,21 @@
 //!
 //! What is kept is a function of what was offered, whatever the order and the paging, so that nodes that meet end with the same. Of `node`
 //! documents it is the last whole epoch of each author in its cell; which cell that is, and so what is offered here at all, the fleet judges by
-//! certificates. Epochs of the other kinds add up: one begins only where the one before is full and names its last head, so an author's epochs are one
-//! long chain, and its share bounds a prefix of it. Of authors whose word is taken back it is what the revocation names.
+//! certificates. Epochs of the other kinds add up. Those of `authority` documents are one long chain: one begins only where the one before is full and
+//! names its last head, and its author's share bounds a prefix of it. Those of `gate` documents stand each by itself, since evidence is only ever added; the lowest have the
+//! share, and those that speak of nothing but rollouts long over are kept by nobody ([`settled`]). Of authors whose word is taken back it is what the revocation names.
 
 mod kept;
 mod offer;
 mod proofs;
+mod settled;
 mod staged;
 mod warm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sedge_statement::{DocId, DocKind, Kept, LastGood, MeshId, NodeId, ObjectId, Scope, Timestamp};
+use sedge_statement::{DocId, DocKind, Kept, LastGood, MeshId, NodeId, ObjectId, RolloutId, Scope, Timestamp};
 
 pub(crate) use self::offer::{Forked, Offered};
 use self::proofs::Proofs;
@@ -25,8 +27,12 @@ use crate::fork::Evidence;
 use crate::record::{self, Write};
 use crate::view::Reading;
 
-/// What an author's epochs of a kind that add up may count for, all together, bytes: see [`Chain::cost`].
+/// What the epochs of an author's `authority` document may count for, all together, bytes: see [`Chain::cost`].
 const SHARE: usize = 64 << 20;
+
+/// How many epochs of its `gate` document are kept of an author, the lowest: some 1,800 links of evidence on rollouts that are not long over, and
+/// 32 MiB of what one has that is mad.
+const MAX_GATE_EPOCHS: usize = 256;
 
 /// All chains and all proven forks.
 #[derive(Debug)]
@@ -37,13 +43,16 @@ pub(crate) struct Documents {
     warm: Warm,
     /// What counts of revoked authors.
     kept: BTreeMap<NodeId, Kept>,
+    /// The rollouts on which no evidence is kept.
+    settled: BTreeSet<RolloutId>,
     share: usize,
 }
 
 impl Default for Documents {
     fn default() -> Self {
         let (forks, staged, warm) = (Proofs::default(), Staged::default(), Warm::default());
-        Self { chains: BTreeMap::new(), forks, staged, warm, kept: BTreeMap::new(), share: SHARE }
+        let (chains, kept, settled) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { chains, forks, staged, warm, kept, settled, share: SHARE }
     }
 }
 
@@ -56,6 +65,12 @@ pub(crate) fn doc_id(author: NodeId, kind: DocKind, epoch: u32) -> DocId {
 /// otherwise leave out.
 fn adds_up(kind: DocKind) -> bool {
     kind != DocKind::Node
+}
+
+/// The epoch that a document's must follow, where it must follow one.
+pub(crate) fn predecessor(doc: &DocId) -> Option<DocId> {
+    let epoch = doc.epoch.checked_sub(1).filter(|_| doc.kind == DocKind::Authority)?;
+    Some(DocId { epoch, ..doc.clone() })
 }
 
 /// Whether a document of this kind may have this scope: a `node` document is its cell's, and only an older version made it the mesh's.
@@ -194,8 +209,21 @@ impl Documents {
         if !adds_up(doc.kind) {
             return usize::MAX;
         }
-        let before = self.epochs(doc).take_while(|(before, _)| before.epoch < doc.epoch);
-        self.share.saturating_sub(before.map(|(_, chain)| chain.cost()).sum())
+        let before = || self.epochs(doc).take_while(|(before, _)| before.epoch < doc.epoch);
+        match doc.kind {
+            DocKind::Gate if before().count() >= MAX_GATE_EPOCHS => 0,
+            DocKind::Gate => usize::MAX,
+            _ => self.share.saturating_sub(before().map(|(_, chain)| chain.cost()).sum()),
+        }
+    }
+
+    /// Forgets the highest epochs of a `gate` document where one came before them: the lowest count, in whatever order they come.
+    fn drop_past_share(&mut self, doc: &DocId) -> Vec<Write> {
+        if doc.kind != DocKind::Gate {
+            return Vec::new();
+        }
+        let past: Vec<DocId> = self.epochs(doc).skip(MAX_GATE_EPOCHS).map(|(past, _)| past.clone()).collect();
+        past.iter().flat_map(|past| self.remove(past)).collect()
     }
 
     /// Adds a restored chain where it still counts, or is this node's own; all evidence must be here. Answers whether it does.

@@ -134,6 +134,8 @@ pub struct Fleet {
     trails: trail::Trails,
     /// Whether anything changed since the last fold.
     unfolded: bool,
+    /// By which hour of proven time, and by how many deployments, evidence was last let go.
+    settled: (u64, usize),
 }
 
 impl Fleet {
@@ -277,6 +279,8 @@ impl Fleet {
             self.close(peer, CloseReason::Revoked, out);
         }
         self.lapse_wants(now, out);
+        self.forget_settled(now, out);
+        self.documents.pass(now);
         self.judge_gaps(now, out);
         let due: Vec<(NodeId, bool, bool)> = self
             .peers

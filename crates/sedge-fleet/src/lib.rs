@@ -25,7 +25,7 @@ pub mod testing;
 mod trail;
 mod view;
 
-pub use chain::{AdoptError, MAX_CHAIN_BYTES, MAX_LINKS};
+pub use chain::{AdoptError, MAX_CHAIN_BYTES, MAX_GATE_LINKS, MAX_LINKS};
 pub use finding::{Finding, FindingKind};
 pub use fleet::{
     Archive, ArchiveError, CloseReason, Effect, Event, Fleet, FleetStats, KeepError, MAX_ARCHIVE_BYTES, OpenError,

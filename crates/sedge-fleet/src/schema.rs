@@ -109,30 +109,10 @@ impl Edit {
     }
 }
 
-/// The edits that build a document's present state anew: what a new epoch begins with. What does not read is left out.
-pub(crate) fn snapshot(doc: &impl Content, kind: DocKind) -> Vec<Edit> {
-    let mut unread = Defects::default();
-    match kind {
-        DocKind::Authority => {
-            let content = read_authority(doc, &mut unread);
-            let releases = content.releases.into_iter().map(|(_, release)| Edit::PutRelease(release));
-            let deployments = content.deployments.into_iter().map(|(_, deployment)| Edit::PutDeployment(deployment));
-            let controls = content.controls.into_iter().map(Edit::PutControl);
-            let approvals = content.approvals.into_iter().map(Edit::PutApproval);
-            releases.chain(deployments).chain(controls).chain(approvals).collect()
-        }
-        DocKind::Node => {
-            let content = read_node(doc, &mut unread);
-            let profile = content.profile.into_iter().map(Edit::PutProfile);
-            let artifacts = content.artifacts.into_iter().map(|(blake3, size)| Edit::PutArtifact { blake3, size });
-            profile.chain(content.slots.into_iter().map(Edit::PutSlot)).chain(artifacts).collect()
-        }
-        DocKind::Gate => {
-            let mut standing = std::collections::BTreeMap::new();
-            for report in read_gate(doc, &mut unread).reports {
-                note_evidence(standing.entry(report.rollout), report);
-            }
-            standing.into_values().map(Edit::PutGate).collect()
-        }
-    }
+/// The edits that build a `node` document's present state anew: what its next epoch begins with. What does not read is left out.
+pub(crate) fn snapshot(doc: &impl Content) -> Vec<Edit> {
+    let content = read_node(doc, &mut Defects::default());
+    let profile = content.profile.into_iter().map(Edit::PutProfile);
+    let artifacts = content.artifacts.into_iter().map(|(blake3, size)| Edit::PutArtifact { blake3, size });
+    profile.chain(content.slots.into_iter().map(Edit::PutSlot)).chain(artifacts).collect()
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use sedge_statement::{Action, NodeId, RolloutId, SlotName, SlotState};
 
 use crate::plan::{Assignment, Go, NodeProgress, Plan, RolloutPlan, RolloutState, WaveGate, WavePlan};
-use crate::roster::{self, Gap};
+use crate::roster::{self, Gap, Roster};
 use crate::waves::{self, Evidence, Wave, Waves};
 use crate::{ControlState, PlanInput, Reason, SteeredBy, Steering, Wish};
 
@@ -27,7 +27,7 @@ struct Trial<'a> {
     wish: &'a Wish,
     waves: Vec<Wave>,
     late: Option<Wave>,
-    /// Nodes that match as far as is known, where the roster is not.
+    /// Nodes that match as far as is known, where the waves are not.
     presumed: Vec<NodeId>,
     /// What ends it for every node that has not activated it.
     end: Option<(RolloutState, Reason)>,
@@ -67,21 +67,15 @@ impl<'a> Trial<'a> {
             _ => None,
         };
         let over = (input.now >= d.deadline).then_some((RolloutState::Expired, Reason::DeadlinePassed(d.deadline)));
+        if d.is_settled(input.now) {
+            // What is left of the evidence on it says nothing: it is forgotten epoch by epoch.
+            let end = by_authority.or(Some((RolloutState::Expired, Reason::LongOver(d.deadline))));
+            return Self::ended(wish, roster, end);
+        }
         if let Some(Gap { issuer, have, need }) = roster::gap(&d.frontier, input.frontier) {
             let reason = Reason::RosterIncomplete { issuer: who(issuer), have, need };
             hold.get_or_insert((RolloutState::Running, reason));
-            let presumed = roster.ranked.into_iter().chain(roster.late).collect();
-            let end = by_authority.or(over);
-            return Self {
-                wish,
-                waves: Vec::new(),
-                late: None,
-                presumed,
-                end,
-                hold,
-                failed: Vec::new(),
-                blocked: None,
-            };
+            return Self { hold, ..Self::ended(wish, roster, by_authority.or(over)) };
         }
         let nobody = roster.ranked.is_empty();
         let judged = waves::judge(d, roster, evidence(id, input), &who);
@@ -96,6 +90,12 @@ impl<'a> Trial<'a> {
             .or(over);
         let Waves { waves, late, failed, blocked } = judged;
         Self { wish, waves, late, presumed: Vec::new(), end, hold, failed, blocked }
+    }
+
+    /// One whose waves are not known, or not any more.
+    fn ended(wish: &'a Wish, roster: Roster, end: Option<(RolloutState, Reason)>) -> Self {
+        let presumed = roster.ranked.into_iter().chain(roster.late).collect();
+        Self { wish, waves: Vec::new(), late: None, presumed, end, hold: None, failed: Vec::new(), blocked: None }
     }
 
     /// Every node that it concerns, with the wave's gate.

@@ -178,6 +178,8 @@ pub enum Reason {
     },
     /// The rollout's time is over.
     DeadlinePassed(Timestamp),
+    /// The rollout's time has been over for so long that how far it came is not kept any more.
+    LongOver(Timestamp),
     /// The time to start is over.
     StartByPassed(Timestamp),
     /// The selector names nobody at the frontier.

@@ -203,6 +203,9 @@ impl Deployment {
     /// The largest encoding, bytes.
     pub const MAX_BYTES: usize = 32 << 10;
 
+    /// For how long evidence on a rollout is kept after its deadline, when nothing of it can start any more: for people who look back.
+    pub const EVIDENCE_KEPT: Duration = Duration::from_secs(30 * 86_400);
+
     const CONTEXT: &str = "sedge deployment id 1";
 
     /// The canonical bytes.
@@ -216,6 +219,11 @@ impl Deployment {
     /// See [`CodecError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         codec::decode(bytes, Self::MAX_BYTES)
+    }
+
+    /// Whether the rollout has been over for so long that evidence on it is not kept any more.
+    pub fn is_settled(&self, now: Timestamp) -> bool {
+        now >= self.deadline.plus(Self::EVIDENCE_KEPT)
     }
 
     /// The rollout's name.

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::work::{Done, Work};
 use super::{Reconciler, Slot};
+use crate::core::now;
 use crate::store::{Kind, StoreError};
 
 /// How long after a failure what the slot stands for is loaded again; it doubles up to the longest.
@@ -158,6 +159,11 @@ impl Reconciler {
         }
         let Some(update) = slot.machine.update().filter(|update| update.is_settled()) else { return };
         let rollout = update.offer.rollout;
+        let now = now().max(planned.view.verified);
+        // Nobody keeps evidence on it any more.
+        if planned.view.deployments.get(&rollout).is_some_and(|of| of.deployment.is_settled(now)) {
+            return;
+        }
         let counts = update.state.is_failure() || planned.plan.is_witness(rollout, me);
         let said = planned.view.gates.get(&rollout).and_then(|reports| reports.get(&me));
         let soaked = if update.soaked { update.offer.soak } else { Duration::ZERO };

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use automerge::{Automerge, Change};
 use sedge_statement::ChangeHash;
 
-use super::{Chain, Handover, Link, MAX_CHAIN_BYTES, MAX_CHAIN_COST, MAX_LINKS};
+use super::{Chain, Handover, Limits, Link, MAX_LINKS};
 use crate::precheck::{self, Expected, MAX_LINK_COST, Refusal, Shape};
 use crate::schema::{COMPLETE_AFTER, Content, Node, PREVIOUS};
 use crate::segment::Segment;
@@ -24,7 +24,7 @@ pub enum AdoptError {
         refusal: Refusal,
     },
     /// More than an epoch may hold.
-    #[error("more than {MAX_LINKS} links, {MAX_CHAIN_BYTES} bytes or {MAX_CHAIN_COST} bytes of memory in one epoch")]
+    #[error("more links, bytes or memory than one epoch may have")]
     TooLarge,
     /// More than its author may have, all epochs together.
     #[error("more than one author may have")]
@@ -54,7 +54,8 @@ impl Chain {
     pub(crate) fn adopt(&mut self, segment: Segment, skip: usize, room: usize) -> Result<(), AdoptError> {
         let fresh: Vec<Link> = segment.into_links().skip(skip).collect();
         let bytes: usize = fresh.iter().map(|link| link.raw.len()).sum();
-        if self.held() + fresh.len() as u64 > MAX_LINKS || self.bytes + bytes > MAX_CHAIN_BYTES {
+        let most = Limits::of(self.id.kind);
+        if self.held() + fresh.len() as u64 > most.links || self.bytes + bytes > most.bytes {
             return Err(AdoptError::TooLarge);
         }
         let counting = self.bound().map_or(fresh.len(), |bound| {
@@ -68,6 +69,7 @@ impl Chain {
         }
         self.bytes += bytes;
         self.links.extend(fresh);
+        self.seal();
         Ok(())
     }
 
@@ -142,7 +144,7 @@ impl Chain {
     fn check(&mut self, seq: u64, previous: Option<ChangeHash>, link: &Link) -> Result<(), AdoptError> {
         let expected = Expected { actor: &self.actor, seq, previous };
         precheck::check(&link.raw, expected, &mut self.shape).map_err(|refusal| AdoptError::Link { seq, refusal })?;
-        if self.shape.cost() > MAX_CHAIN_COST {
+        if self.shape.cost() > Limits::of(self.id.kind).cost {
             return Err(AdoptError::TooLarge);
         }
         if seq == 1 && self.id.epoch > 0 {
@@ -193,7 +195,9 @@ impl Chain {
             self.check(seq, before, link)
         });
         self.links = links;
-        checked
+        checked?;
+        self.seal();
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sedge_statement::{ChangeHash, DocId, DocKind, Kept, NodeId};
 
-use super::{Documents, Offered, adds_up, counts, doc_id, removal};
+use super::{Documents, MAX_GATE_EPOCHS, Offered, adds_up, counts, doc_id, predecessor, removal};
 use crate::chain::{Chain, Relation};
 use crate::precheck::MAX_LINK_COST;
 use crate::record::{self, Write};
@@ -108,6 +108,7 @@ impl Documents {
             Relation::Extends(skip) => match chain.adopt(segment, skip, room) {
                 Err(refusal) => return Offered::Refused(refusal),
                 Ok(()) if chain.held() < end.seq => Offered::Staged,
+                Ok(()) if self.is_settled(&chain) => return Offered::Known,
                 Ok(()) if end.limit(&chain) > 0 => return Offered::Adopted(self.replace(chain)),
                 // Another history than the one that is kept. Who holds it has not heard of the revocation.
                 Ok(()) => return Offered::Known,
@@ -131,8 +132,11 @@ impl Documents {
 
     /// For how much of its author's share a chain may count: of the epochs behind it, all that count.
     fn room_of_revoked(&self, doc: &DocId) -> usize {
-        let behind = self.epochs(doc).filter(|(other, chain)| other.epoch > doc.epoch && counts(chain));
-        self.share.saturating_sub(behind.map(|(_, chain)| chain.cost()).sum())
+        let (mut behind, mut cost) = (0, 0);
+        for (_, chain) in self.epochs(doc).filter(|(other, chain)| other.epoch > doc.epoch && counts(chain)) {
+            (behind, cost) = (behind + 1, cost + chain.cost());
+        }
+        if doc.kind == DocKind::Gate && behind >= MAX_GATE_EPOCHS { 0 } else { self.share.saturating_sub(cost) }
     }
 
     /// Counts of a revoked author's chains those that reach their end, the later epochs first.
@@ -170,8 +174,8 @@ impl Documents {
     /// Whether the epoch before a chain is here, full, and ends as the chain says.
     fn follows(&self, chain: &Chain) -> bool {
         let id = chain.id();
-        let Some(epoch) = id.epoch.checked_sub(1).filter(|_| adds_up(id.kind)) else { return true };
-        let before = self.chains.get(&DocId { epoch, ..id.clone() }).filter(|before| before.is_full());
+        let Some(before) = predecessor(id) else { return true };
+        let before = self.chains.get(&before).filter(|before| before.is_full());
         let ends = |handover: crate::chain::Handover| {
             before.is_some_and(|before| (handover.seq, handover.head) == (before.len(), before.head()))
         };

@@ -1,8 +1,8 @@
 //! Taking in what peers offer: links of what is held, beginnings of what is not, and evidence.
 
-use sedge_statement::{DocId, NodeId, ObjectId};
+use sedge_statement::{DocId, NodeId, ObjectId, Timestamp};
 
-use super::{Documents, adds_up, counts, is_in_use, removal, stored};
+use super::{Documents, counts, is_in_use, predecessor, removal, stored};
 use crate::chain::{AdoptError, Chain, Relation};
 use crate::fork::{Evidence, Side};
 use crate::precheck::MAX_LINK_COST;
@@ -77,8 +77,7 @@ impl Documents {
     /// Takes a segment of a document of which nothing is held.
     fn begin(&mut self, peer: NodeId, segment: Segment, room: usize) -> Offered {
         let id = segment.head.doc.clone();
-        let before = id.epoch.checked_sub(1).filter(|_| adds_up(id.kind)).map(|epoch| DocId { epoch, ..id.clone() });
-        let before = match before.map(|before| self.chains.get(&before)) {
+        let before = match predecessor(&id).map(|before| self.chains.get(&before)) {
             Some(None) => return Offered::Early,
             Some(Some(chain)) if !chain.is_full() => return Offered::Early,
             Some(Some(chain)) => Some((chain.len(), chain.head())),
@@ -102,7 +101,8 @@ impl Documents {
                 Ok(()) if before.is_some_and(|before| chain.handover().map(|h| (h.seq, h.head)) != Some(before)) => {
                     return Offered::Unfollowed;
                 }
-                Ok(()) if counts(&chain) => return Offered::Adopted(self.insert(chain)),
+                // One that speaks of something else further on comes whole that way.
+                Ok(()) if counts(&chain) && !self.is_settled(&chain) => return Offered::Adopted(self.insert(chain)),
                 Ok(()) => Offered::Staged,
             },
         };
@@ -118,8 +118,19 @@ impl Documents {
         let mut writes = stored(&chain, 1);
         self.chains.insert(id.clone(), chain);
         writes.extend(self.drop_replaced(&id));
+        writes.extend(self.drop_past_share(&id));
+        writes.extend(self.drop_settled(&id));
         self.warm(&id);
         writes
+    }
+
+    /// Notes that time passes, and lets documents rest that took no link for long.
+    pub(crate) fn pass(&mut self, now: Timestamp) {
+        for doc in self.warm.pass(now) {
+            if let Some(chain) = self.chains.get_mut(&doc) {
+                chain.rest();
+            }
+        }
     }
 
     /// Notes that a document took a link, and lets another rest where too many have not.

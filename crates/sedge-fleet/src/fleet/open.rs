@@ -153,6 +153,7 @@ impl Fleet {
             fold: Fold::default(),
             trails: Trails::default(),
             unfolded: true,
+            settled: (0, 0),
         };
         for (version, id) in std::mem::take(&mut sorted.roots) {
             fleet.membership.remember_adopted(version, id);
@@ -266,13 +267,14 @@ impl Sorted {
                 return Err(OpenError::Record { key: record::link_key(&doc, *seq), source: *source });
             }
             let mut kept = 0;
-            if let Some(chain) = chain {
+            if let Some(mut chain) = chain {
                 // It is what the next link is written with.
                 if doc.author == me
                     && let Err(error) = chain.automerge()
                 {
                     return Err(OpenError::Record { key: record::link_key(&doc, chain.len()), source: error.into() });
                 }
+                chain.seal();
                 let held = chain.held();
                 kept = if documents.restore(chain, doc.author == me) { held } else { 0 };
             }

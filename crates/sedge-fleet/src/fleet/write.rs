@@ -4,7 +4,7 @@ use automerge::AutomergeError;
 use sedge_statement::{DocId, DocKind, SecretKey, SignedHead, Timestamp};
 
 use super::{Effect, Fleet, send_all};
-use crate::chain::{AdoptError, Chain, DraftError, Handover, MAX_LINKS, put_handover};
+use crate::chain::{AdoptError, Chain, DraftError, Handover, Limits, put_handover};
 use crate::documents::Offered;
 use crate::frame::Cause;
 use crate::precheck::Refusal;
@@ -138,7 +138,7 @@ impl Fleet {
         })
     }
 
-    /// The links of a new epoch: what it follows, the state so far, and the edits.
+    /// The links of a new epoch: what it follows, of a `node` document the state so far, and the edits. What others say adds up over epochs.
     fn next_epoch<'a>(
         &self,
         key: &'a SecretKey,
@@ -158,7 +158,8 @@ impl Fleet {
             return Ok(builder);
         }
         let before = self.documents.current(self.me, kind);
-        let state = before.map(|chain| snapshot(chain.content(), kind)).unwrap_or_default();
+        let replaced = before.filter(|_| kind == DocKind::Node);
+        let state = replaced.map(|chain| snapshot(chain.content())).unwrap_or_default();
         let mut handover =
             Handover { head: before.and_then(Chain::head), seq: before.map_or(0, Chain::len), complete_after: 1 };
         // How many links the state takes is known only once they are made; the number itself stands in the first.
@@ -205,7 +206,7 @@ impl Builder<'_> {
         edit: impl FnOnce(&mut automerge::transaction::Transaction<'_>) -> Result<(), AutomergeError>,
     ) -> Result<(), WriteError> {
         // One link is left for the edits themselves.
-        if self.chain.len() + 1 >= MAX_LINKS {
+        if self.chain.len() + 1 >= Limits::of(self.chain.id().kind).links {
             return Err(WriteError::StateTooLarge);
         }
         let Some(raw) = self.chain.draft(self.now, edit)? else { return Ok(()) };

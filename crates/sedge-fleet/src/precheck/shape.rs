@@ -96,6 +96,12 @@ impl Shape {
         self.cost
     }
 
+    /// Keeps nothing but what the links came to, and when the last was made: nothing may be applied any more.
+    pub(crate) fn seal(&mut self) {
+        *self =
+            Self { max_op: self.max_op, made: self.made, cost: self.cost, past_first_link: true, ..Self::default() };
+    }
+
     /// Takes the end of a link into account, and when it was made, seconds since 1970.
     pub(super) fn end_link(&mut self, made: u64) {
         self.made = made;

@@ -4,7 +4,7 @@ use automerge::{Automerge, AutomergeError, transaction::CommitOptions, transacti
 use sedge_statement::{CellPath, ChangeHash, DocKind, MeshId, SecretKey, SignedHead, Timestamp};
 
 use super::{StoredLink, doc_in, hash, links_frame};
-use crate::chain::{Handover, MAX_CHAIN_BYTES, MAX_LINKS, put_handover};
+use crate::chain::{Handover, Limits, put_handover};
 use crate::precheck::MAX_LINK_BYTES;
 use crate::schema::{Edit, apply, snapshot};
 use crate::segment;
@@ -43,7 +43,8 @@ impl Scribe {
 
     /// Writes what an honest author writes: one link, and before it those of the next epoch's beginning where this one is full.
     pub fn write(&mut self, now: Timestamp, edits: &[Edit]) -> Vec<StoredLink> {
-        let full = self.end.is_some_and(|(seq, _)| seq >= MAX_LINKS) || self.bytes + MAX_LINK_BYTES > MAX_CHAIN_BYTES;
+        let most = Limits::of(self.doc.kind);
+        let full = self.end.is_some_and(|(seq, _)| seq >= most.links) || self.bytes + MAX_LINK_BYTES > most.bytes;
         let mut links = if full { self.turn(now) } else { Vec::new() };
         links.extend(self.link(now, edits));
         links
@@ -54,9 +55,9 @@ impl Scribe {
         self.make(now, |doc| apply(doc, edits))
     }
 
-    /// Begins the next epoch with all that the present one says.
+    /// Begins the next epoch, of a `node` document with all that the present one says.
     pub fn turn(&mut self, now: Timestamp) -> Vec<StoredLink> {
-        let state = snapshot(&self.state, self.doc.kind);
+        let state = if self.doc.kind == DocKind::Node { snapshot(&self.state) } else { Vec::new() };
         let complete_after = 1 + state.chunks(EDITS_PER_LINK).len() as u64;
         let mut links = Vec::from_iter(self.begin(now, complete_after));
         links.extend(state.chunks(EDITS_PER_LINK).filter_map(|edits| self.link(now, edits)));

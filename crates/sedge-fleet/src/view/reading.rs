@@ -1,6 +1,6 @@
 //! What one document says, read once for each of its heads.
 
-use sedge_statement::{DocId, DocKind};
+use sedge_statement::{DocId, DocKind, RolloutId};
 
 use crate::schema::{self, AuthorityContent, Content, Defects, GateContent, NodeContent};
 use crate::{Finding, FindingKind};
@@ -34,5 +34,14 @@ impl Reading {
             Finding { count, ..Finding::new(FindingKind::Unreadable, id.author, Some(id.clone()), detail) }
         };
         Self { says, defects: defects.0.into_iter().map(unreadable).collect() }
+    }
+
+    /// The rollouts that it gives evidence on.
+    pub(crate) fn rollouts(&self) -> impl Iterator<Item = &RolloutId> {
+        let reports = match &self.says {
+            Says::Gate(content) => content.reports.as_slice(),
+            _ => &[],
+        };
+        reports.iter().map(|report| &report.rollout)
     }
 }

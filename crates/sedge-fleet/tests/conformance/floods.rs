@@ -145,7 +145,7 @@ fn floods_of_epochs_that_are_never_told_whole_are_not_stored() {
     let before = node.store.clone();
     let mut kinds: BTreeMap<DocKind, usize> = BTreeMap::new();
     for epoch in 1..200 {
-        for kind in [DocKind::Authority, DocKind::Gate, DocKind::Node] {
+        for kind in [DocKind::Authority, DocKind::Node] {
             let mut author = Author::new(kind, epoch);
             author.link(&crate::support::author::handover(None, 256));
             let effects =

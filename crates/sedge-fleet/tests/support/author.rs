@@ -1,7 +1,7 @@
 //! A member that makes its documents by hand, link by link, and signs whatever it likes.
 
 use sedge_fleet::testing::{Forge, Key, Op, hash, head, hello_frame, links_frame};
-use sedge_fleet::{Effect, Event, FindingKind};
+use sedge_fleet::{Effect, Event, FindingKind, MAX_GATE_LINKS, MAX_LINKS};
 use sedge_statement::{ChangeHash, DocId, DocKind, Role, SlotState};
 
 use super::{Net, Node, START, certificate, doc_id, id, key, mesh};
@@ -37,7 +37,8 @@ impl Author {
     }
 
     pub(crate) fn fill(&mut self) {
-        while self.links.len() < 256 {
+        let full = if self.doc.kind == DocKind::Gate { MAX_GATE_LINKS } else { MAX_LINKS };
+        while (self.links.len() as u64) < full {
             self.link(&[Op::put(&format!("filler {}", self.links.len()), "x")]);
         }
     }

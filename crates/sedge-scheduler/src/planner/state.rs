@@ -28,7 +28,8 @@ pub(super) fn of(
     input: &PlanInput<'_>,
     plan: &Plan,
 ) -> (RolloutState, Option<Reason>) {
-    if let Some((state, reason)) = trial.end.as_ref().filter(|(state, _)| *state != RolloutState::Expired) {
+    let is_told = |(state, reason): &&(_, _)| *state != RolloutState::Expired || matches!(reason, Reason::LongOver(_));
+    if let Some((state, reason)) = trial.end.as_ref().filter(is_told) {
         return (*state, Some(reason.clone()));
     }
     let ledger = ledger(trial, id, nodes, plan);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sedge_statement::Deployment;
+
 use super::{Reason, Steering, Who};
 use crate::input::Approvals;
 
@@ -94,6 +96,10 @@ impl fmt::Display for Reason {
                 write!(f, "the rollout is halted: {} failed where {allowed} are borne: {}", failed.len(), List(failed))
             }
             Self::DeadlinePassed(at) => write!(f, "the rollout ended at {at}"),
+            Self::LongOver(at) => {
+                let days = Deployment::EVIDENCE_KEPT.as_secs() / 86_400;
+                write!(f, "the rollout ended at {at}; how far it came is kept for {days} days")
+            }
             Self::StartByPassed(at) => write!(f, "nothing new of it starts after {at}"),
             Self::NoTarget(selector) => write!(f, "no device matched {selector} when the deployment was made"),
             Self::NobodySucceeded => f.write_str("every node is done, and none succeeded"),

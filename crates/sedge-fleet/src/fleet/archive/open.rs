@@ -12,7 +12,7 @@ use sedge_statement::{DocId, Genesis, GenesisError, MeshId, NodeId, Object, Obje
 use super::{Body, Document, MAGIC, MAX_ARCHIVE_BYTES, VERSION, is_archived};
 use crate::FleetView;
 use crate::chain::{AdoptError, Chain, Link};
-use crate::documents::Documents;
+use crate::documents::{Documents, predecessor};
 use crate::fleet::{Fleet, OpenError};
 use crate::fork::EvidenceError;
 use crate::segment::{Segment, SegmentError};
@@ -248,8 +248,8 @@ impl Fleet {
 
     /// Whether an epoch continues the one before it. Of one whose links do not count nobody asks.
     fn follows(&self, chain: &Chain) -> bool {
-        let Some(epoch) = chain.id().epoch.checked_sub(1).filter(|_| chain.len() > 0) else { return true };
-        let before = self.documents.chain(&DocId { epoch, ..chain.id().clone() });
+        let Some(before) = predecessor(chain.id()).filter(|_| chain.len() > 0) else { return true };
+        let before = self.documents.chain(&before);
         before.is_some_and(|before| {
             before.is_full()
                 && chain.handover().map(|told| (told.seq, told.head)) == Some((before.len(), before.head()))
