@@ -1,5 +1,5 @@
 //! How long a node with a thousand others takes from its disk to its view, and from one change to the next view:
-//! `cargo bench -p sedge-fleet --bench fold`.
+//! `cargo bench -p sedge-agent --bench fold`.
 //!
 //! A `state.redb` with the table that the agent keeps holds the records of a mesh of a thousand nodes: certificates, node documents of
 //! ten to twenty-one links (a profile, two slots, a dozen files), and one authority's twenty releases and deployments. Measured, in a fleet

@@ -1,4 +1,4 @@
-//! What one deployment costs one node, as the fleet grows around its cell: `cargo bench -p sedge-fleet --bench growth`.
+//! What one deployment costs one node, as the fleet grows around its cell: `cargo bench -p sedge-agent --bench growth`.
 //!
 //! The node is one of a cell of a hundred, in fleets of 100, 1,000 and 10,000. It has two neighbours, one of its cell and one of another, both whole
 //! [`Fleet`]s that hold what a node there holds. A release and its deployment in three waves are published, each node of both cells reports the steps of

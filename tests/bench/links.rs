@@ -1,4 +1,4 @@
-//! How many links a second one core takes, everything on: `cargo bench -p sedge-fleet --bench links`.
+//! How many links a second one core takes, everything on: `cargo bench -p sedge-agent --bench links`.
 //!
 //! A thousand authors' links come to one node as frames, once with a signature for each link, as they do while nodes live, and once
 //! with twenty links under one signature, as they do when a node catches up. Measured is [`Fleet::handle`]: decoding, signature, pre-check,

@@ -1,4 +1,4 @@
-//! How fast a mesh learns, what its endpoints cost, and how fast weights come: `cargo bench -p sedge-cli --bench network`.
+//! How fast a mesh learns, what its endpoints cost, and how fast weights come: `cargo bench -p sedge-agent --bench network`.
 //!
 //! | argument | measures | anchor in the same run |
 //! |---|---|---|

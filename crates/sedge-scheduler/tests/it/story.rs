@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sedge_scheduler::{Approvals, ControlState, Go, Reason, RolloutState, WaveGate};
-use sedge_statement::{Action, Percent, Role, SlotState, WaveSize};
+use sedge_statement::{Action, Deployment, Percent, Role, SlotState, WaveSize};
 
 use crate::fleet::{Fleet, NOW, by, certificate, deployment, gate, node, open, slot};
 
@@ -227,6 +227,29 @@ fn a_rollout_completes_when_all_are_done_and_expires_with_the_names_of_the_other
     assert_eq!(fleet.plan().rollouts[&rollout].state, RolloutState::Completed);
     fleet.now = expired.now;
     assert_eq!(fleet.plan().rollouts[&rollout].state, RolloutState::Completed);
+}
+
+#[test]
+fn a_rollout_long_over_says_no_more_than_that_and_nodes_keep_what_they_serve() {
+    let mut fleet = Fleet::of(2);
+    let d = deployment(&fleet, 1);
+    let deadline = d.deadline;
+    let rollout = fleet.deploy(d);
+    fleet.sign(rollout, node(0), SlotState::Committed);
+    fleet.say(rollout, node(1), SlotState::Committed, None);
+    fleet.now = deadline.plus(Deployment::EVIDENCE_KEPT);
+    // Whether any of the evidence is still here makes no difference.
+    for evidence in [true, false] {
+        if !evidence {
+            fleet.gates.clear();
+        }
+        let plan = fleet.plan();
+        let of = &plan.rollouts[&rollout];
+        assert_eq!((of.state, &of.reason), (RolloutState::Expired, &Some(Reason::LongOver(deadline))));
+        assert!(of.over && of.waves.is_empty());
+        assert_eq!(plan.assignments[&(node(1), slot())].go, Go::Now, "what is served stays");
+    }
+    assert!(!fleet.plan().is_witness(rollout, node(1)), "nobody asks for evidence on it");
 }
 
 #[test]
