@@ -43,7 +43,7 @@ impl Warm {
         let Some(before) = before else { return Vec::new() };
         let warm = self.in_order.split_off(&(before + 1));
         let rest: Vec<DocId> = std::mem::replace(&mut self.in_order, warm).into_values().collect();
-        rest.iter().for_each(|doc| drop(self.last.remove(doc)));
+        self.last.retain(|_, links| *links > before);
         rest
     }
 
