@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn what_takes_no_link_for_ten_minutes_rests() {
         let doc = |epoch| crate::documents::doc_id(NodeId::from_bytes([1; 32]), DocKind::Gate, epoch);
-        let at = |seconds| Timestamp::from_millis(seconds * 1000);
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
         let mut warm = Warm::default();
         warm.touch(&doc(0));
         warm.touch(&doc(1));
