@@ -39,7 +39,8 @@ pub enum WriteError {
     /// certificate under a new key.
     #[error("two signed histories of the document exist")]
     Forked,
-    /// This node has written as much as one author may. It needs a new certificate under a new key.
+    /// This node has written as much as one author may. It needs a new certificate under a new key; for evidence there is room again once rollouts
+    /// are long over.
     #[error("more than one author may have")]
     OverQuota,
     /// Automerge makes a link of these edits that it would not take or load again. Write other edits; this version cannot say these.
